@@ -1,0 +1,1 @@
+//! piecework-core
