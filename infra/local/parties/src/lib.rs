@@ -1,1 +1,9 @@
-//! local-parties
+//! Stand-ins for the outside parties of e-mail verification, speaking their real protocols on loopback ports: a
+//! name server ([`DnsServer`]) that answers from a readable [`Zone`], and a mail server ([`SmtpServer`]) with a
+//! [`Behaviour`]. Both can be told to fail, lag and misbehave, and both keep a record of what they were asked.
+
+mod dns;
+mod smtp;
+
+pub use dns::{DnsServer, Zone, ZoneError, ZoneFault};
+pub use smtp::{Behaviour, Connection, Mailbox, Session, SmtpServer};
