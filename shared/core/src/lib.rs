@@ -1,1 +1,25 @@
-//! piecework-core
+//! What every other crate stands on: ids, time, pages, domain events, idempotency, settings and problems. No I/O.
+
+pub mod correlation;
+mod cursor;
+mod digest;
+mod event;
+mod id;
+pub mod idempotency;
+mod problem;
+pub mod settings;
+mod time;
+
+pub use cursor::{Cursor, CursorKey, Page, PageQuery, PageRequest};
+pub use digest::{hex, sha256};
+pub use event::DomainEvent;
+pub use id::{EventId, IdError, KeyId, UserId, WorkspaceId};
+pub use problem::{Fault, Kind, Problem};
+pub use settings::Settings;
+pub use time::now;
+
+// Re-exported so that `typed_id!` works in a crate that names neither.
+#[doc(hidden)]
+pub mod __private {
+    pub use {serde, ulid, utoipa};
+}

@@ -1,0 +1,90 @@
+//! Idempotency records: kept in the table of the area whose change they protect, written in that change's own transaction.
+
+use jiff::{SignedDuration, Timestamp};
+use piecework_core::{
+    Kind, Problem,
+    idempotency::{Reply, Request},
+    now,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{Cond, Error, Key, Table, Transaction};
+
+/// How long an answer is kept.
+const KEPT: SignedDuration = SignedDuration::from_hours(24);
+/// The label of the record in a transaction.
+pub const LABEL: &str = "idempotency";
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Record {
+    pk: String,
+    sk: String,
+    fingerprint: String,
+    /// The answer; absent while the request is being answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reply: Option<Reply>,
+    /// Until when a request without an answer counts as being answered, epoch milliseconds.
+    lock_until: i64,
+    expires_at: i64,
+}
+
+fn key(request: &Request) -> Key {
+    Key::new(format!("IDEM#{}", request.storage_key), "IDEM")
+}
+
+fn record(request: &Request, reply: Option<Reply>, lock_until: Timestamp) -> Record {
+    let Key { pk, sk } = key(request);
+    Record {
+        pk,
+        sk,
+        fingerprint: request.fingerprint.clone(),
+        reply,
+        lock_until: lock_until.as_millisecond(),
+        expires_at: (now() + KEPT).as_second(),
+    }
+}
+
+/// Adds the finished record to a transaction that is the whole of the request's effect.
+pub fn complete_in(transaction: &mut Transaction, table: &Table, request: &Request, reply: &Reply) {
+    let record = record(request, Some(reply.clone()), now());
+    transaction.put(LABEL, table, &record, Some(Cond::absent_or_expired()));
+}
+
+/// Adds the claim of a request that takes more than one transaction: until `lock_until` a repeat is answered 409.
+/// A claim left behind by a crash can be taken over after that.
+pub fn begin_in(transaction: &mut Transaction, table: &Table, request: &Request, lock_until: Timestamp) {
+    let free = Cond::Any(vec![
+        Cond::absent_or_expired(),
+        Cond::All(vec![
+            Cond::Absent("reply"),
+            Cond::is("lock_until", "<", now().as_millisecond()),
+            Cond::eq("fingerprint", &request.fingerprint),
+        ]),
+    ]);
+    transaction.put(LABEL, table, &record(request, None, lock_until), Some(free));
+}
+
+/// Adds the answer to the claim made by [`begin_in`] with the same `lock_until`. Refused if another took the claim over.
+pub fn finish_in(transaction: &mut Transaction, table: &Table, request: &Request, reply: &Reply, lock_until: Timestamp) {
+    let ours = Cond::All(vec![Cond::Absent("reply"), Cond::eq("lock_until", lock_until.as_millisecond())]);
+    transaction.put(LABEL, table, &record(request, Some(reply.clone()), lock_until), Some(ours));
+}
+
+/// What a repeat is answered with, if `request` was seen: the kept answer, or the problem that says why not (409, 422).
+pub async fn replay(table: &Table, request: &Request) -> Result<Option<Result<Reply, Problem>>, Error> {
+    let Some(record) = table.get::<Record>(&key(request)).await? else { return Ok(None) };
+    if record.expires_at < now().as_second() {
+        return Ok(None);
+    }
+    if record.fingerprint != request.fingerprint {
+        return Ok(Some(Err(Problem::new(Kind::KeyReused)
+            .detail("The key belongs to a request with another method, path or body. Use a new key."))));
+    }
+    Ok(match record.reply {
+        Some(reply) => Some(Ok(reply)),
+        None if record.lock_until >= now().as_millisecond() => {
+            Some(Err(Problem::new(Kind::InFlight).detail("Send the same request again in a few seconds.")))
+        }
+        None => None,
+    })
+}
