@@ -1,1 +1,11 @@
-//! account
+//! Users, workspaces and API keys: who calls, and what they may do.
+
+mod error;
+mod key;
+mod permission;
+mod store;
+
+pub use error::Error;
+pub use key::{ApiKey, ApiKeyToken, CreatedKey, NewKey};
+pub use permission::{CanManageKeys, CanReadCredits, CanRead, CanVerify, Permission, Scope};
+pub use store::{Account, NewUser, Principal, Provisioned};

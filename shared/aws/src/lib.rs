@@ -10,7 +10,7 @@ mod table;
 mod transaction;
 
 pub use bucket::{Bucket, ObjectWriter, PresignedUpload};
-pub use clients::Clients;
+pub use clients::{Clients, Deps};
 pub use expression::{Cond, Update, Value};
 pub use outbox::event_item;
 pub use queue::{Queue, QueueCounts};

@@ -1,0 +1,210 @@
+//! Accounts in DynamoDB: `USER#<user>`/`PROFILE`, `WSP#<workspace>`/`META`, `WSP#<workspace>`/`MEMBER#<user>`,
+//! `KEY#<key>`/`KEY` (listed through `gsi1`: `WSP#<workspace>#KEYS` by id).
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use aws::{Clients, CommitError, Cond, Deps, Found, Key, Query, Table, Transaction, Update};
+use billing::{Billing, Grant, GrantSource, SIGNUP_GRANT};
+use jiff::{SignedDuration, Timestamp};
+use piecework_core::{
+    DomainEvent, KeyId, PageRequest, Settings, UserId, WorkspaceId, now, settings::SettingError,
+};
+use secrecy::ExposeSecret as _;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ApiKey, ApiKeyToken, CreatedKey, Error, NewKey, Scope,
+    key::KeyRecord,
+};
+
+/// How stale `last_used_at` may be before it costs a write (P5).
+const LAST_USED_GRAIN: SignedDuration = SignedDuration::from_hours(1);
+
+/// Accounts.
+#[derive(Clone)]
+pub struct Account {
+    table: Table,
+}
+
+/// Who calls: the user and workspace behind the credentials, and what they may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// The person.
+    pub user: UserId,
+    /// The tenant whose data and credits the call touches.
+    pub workspace: WorkspaceId,
+    /// The key used.
+    pub key: KeyId,
+    /// What it may do.
+    pub scopes: BTreeSet<Scope>,
+}
+
+impl Principal {
+    /// Does it have this scope?
+    pub fn may(&self, scope: Scope) -> bool {
+        self.scopes.contains(&scope)
+    }
+}
+
+/// A user to be made.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// The user's id: the caller's choice, so that a repeat is told.
+    pub user: UserId,
+    /// What people call them.
+    pub name: String,
+}
+
+/// A user's own workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Provisioned {
+    /// The user.
+    pub user: UserId,
+    /// Their personal workspace.
+    pub workspace: WorkspaceId,
+    /// False if they were there already.
+    pub new: bool,
+}
+
+impl Deps for Account {
+    fn new(settings: &Settings, clients: &Arc<Clients>) -> Result<Self, SettingError> {
+        Ok(Self { table: Table::new(clients, settings.required("ACCOUNT_TABLE")?) })
+    }
+}
+
+fn key_key(id: KeyId) -> Key {
+    Key::new(format!("KEY#{id}"), "KEY")
+}
+
+#[derive(Serialize, Deserialize)]
+struct Profile {
+    pk: String,
+    sk: String,
+    name: String,
+    workspace: WorkspaceId,
+    created_at: Timestamp,
+}
+
+impl Account {
+    /// Makes a user, their personal workspace and their signup grant in one transaction. Once per user, however often asked.
+    pub async fn provision(&self, billing: &Billing, new: &NewUser) -> Result<Provisioned, Error> {
+        let workspace = WorkspaceId::new();
+        let at = now();
+        let pk = format!("USER#{}", new.user);
+        let mut transaction = Transaction::new();
+        let profile =
+            Profile { pk: pk.clone(), sk: "PROFILE".into(), name: new.name.clone(), workspace, created_at: at };
+        transaction.create("user", &self.table, &profile);
+        let item = |sk: String, role: Option<&str>| {
+            serde_json::json!({ "pk": format!("WSP#{workspace}"), "sk": sk, "owner": new.user, "role": role, "created_at": at })
+        };
+        transaction.create("workspace", &self.table, &item("META".into(), None));
+        transaction.create("member", &self.table, &item(format!("MEMBER#{}", new.user), Some("owner")));
+        let event = DomainEvent::new("account.user.created", workspace, new.user, serde_json::json!({ "workspace": workspace }));
+        transaction.create("event", &self.table, &aws::event_item(&pk, &event.by(new.user)));
+        let grant = Grant { source: GrantSource::Signup, source_id: new.user.to_string(), credits: SIGNUP_GRANT };
+        billing.grant_in(&mut transaction, workspace, &grant);
+        match transaction.commit().await {
+            Ok(()) => Ok(Provisioned { user: new.user, workspace, new: true }),
+            Err(error) => match error.refused::<Profile>("user") {
+                Some(Some(there)) => Ok(Provisioned { user: new.user, workspace: there.workspace, new: false }),
+                _ => Err(aws::Error::from(error).into()),
+            },
+        }
+    }
+
+    /// The principal behind a presented key: one read, and at most once an hour one write.
+    pub async fn authenticate(&self, presented: &str) -> Result<Principal, Error> {
+        let token = ApiKeyToken::parse(presented).ok_or(Error::BadKey)?;
+        let record: KeyRecord = self.table.get(&key_key(token.id)).await?.ok_or(Error::BadKey)?;
+        let at = now();
+        let live = record.key.revoked_at.is_none() && record.key.expires_at.is_none_or(|end| end > at);
+        if !(token.matches(&record.hash) && live) {
+            return Err(Error::BadKey);
+        }
+        if record.key.last_used_at.is_none_or(|last| last + LAST_USED_GRAIN < at) {
+            // Of several calls at once, one writes.
+            let stale = match record.key.last_used_at {
+                Some(last) => Cond::eq("last_used_at", last),
+                None => Cond::Absent("last_used_at"),
+            };
+            let update = Update::at(key_key(token.id)).set("last_used_at", at).when(stale);
+            self.table.update::<serde_json::Value>(update).await?;
+        }
+        Ok(Principal {
+            user: record.user,
+            workspace: record.workspace,
+            key: token.id,
+            scopes: record.key.scopes.into_iter().collect(),
+        })
+    }
+
+    /// Makes a key for a user's workspace. The token in the answer is the only copy.
+    pub async fn create_key(&self, user: UserId, workspace: WorkspaceId, new: NewKey) -> Result<CreatedKey, Error> {
+        let (token, text) = ApiKeyToken::generate();
+        let mut scopes = new.scopes;
+        scopes.sort_unstable();
+        scopes.dedup();
+        let Key { pk, sk } = key_key(token.id);
+        let record = KeyRecord {
+            pk: pk.clone(),
+            sk,
+            gsi1pk: format!("WSP#{workspace}#KEYS"),
+            gsi1sk: token.id.to_string(),
+            workspace,
+            user,
+            hash: token.hash(),
+            key: ApiKey {
+                id: token.id,
+                name: new.name,
+                scopes,
+                created_at: now(),
+                expires_at: new.expires_at,
+                last_used_at: None,
+                revoked_at: None,
+            },
+        };
+        let event = DomainEvent::new("account.key.created", workspace, token.id, serde_json::json!({ "scopes": record.key.scopes }));
+        let mut transaction = Transaction::new();
+        transaction.create("key", &self.table, &record);
+        transaction.create("event", &self.table, &aws::event_item(&pk, &event.by(user)));
+        transaction.commit().await.map_err(aws::Error::from)?;
+        Ok(CreatedKey { key: record.key, token: text.expose_secret().to_owned() })
+    }
+
+    /// Makes a key on behalf of a caller, who cannot give more than they have.
+    pub async fn create_key_for(&self, caller: &Principal, new: NewKey) -> Result<CreatedKey, Error> {
+        if !new.scopes.iter().all(|&scope| caller.may(scope)) {
+            return Err(Error::ScopeNotHeld);
+        }
+        self.create_key(caller.user, caller.workspace, new).await
+    }
+
+    /// The workspace's keys, oldest first, revoked ones too.
+    pub async fn keys(&self, workspace: WorkspaceId, page: &PageRequest) -> Result<Found<ApiKey>, Error> {
+        let query = Query::index("gsi1", format!("WSP#{workspace}#KEYS")).limit(page.limit).start(page.start.clone());
+        Ok(self.table.query(query).await?)
+    }
+
+    /// Revokes a key of this workspace, at once and for good. Revoking it again changes nothing.
+    pub async fn revoke_key(&self, caller: &Principal, id: KeyId) -> Result<(), Error> {
+        let Key { pk, sk } = key_key(id);
+        let update = Update::at(Key { pk: pk.clone(), sk })
+            .set("revoked_at", now())
+            .when(Cond::eq("workspace", caller.workspace.to_string()))
+            .when(Cond::Absent("revoked_at"));
+        let event = DomainEvent::new("account.key.revoked", caller.workspace, id, serde_json::json!({}));
+        let mut transaction = Transaction::new();
+        transaction.update("key", &self.table, update);
+        transaction.create("event", &self.table, &aws::event_item(&pk, &event.by(caller.user)));
+        match transaction.commit().await {
+            Ok(()) => Ok(()),
+            Err(CommitError::Refused { label: "key", existing }) => {
+                let theirs = existing.and_then(|item| item.get("workspace").and_then(|w| w.as_s().ok().cloned()));
+                // Another workspace's key is no key at all, to this caller.
+                if theirs == Some(caller.workspace.to_string()) { Ok(()) } else { Err(Error::NoSuchKey) }
+            }
+            Err(error) => Err(aws::Error::from(error).into()),
+        }
+    }
+}
