@@ -2,7 +2,7 @@
 
 mod zone;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,13 +26,14 @@ const NEGATIVE_TTL: u32 = 60;
 /// Largest UDP answer that we send, in octets (the "flag day" size of DNS operators).
 const MAX_UDP: u16 = 1232;
 
-type Counts = Arc<Mutex<BTreeMap<(String, String), u64>>>;
+/// The message ids of the questions, by name and type. A client that hears nothing sends the same message again.
+type Asked = Arc<Mutex<BTreeMap<(String, String), HashSet<u16>>>>;
 
 /// A running name server. It stops when dropped; [`DnsServer::shutdown`] also waits for it.
 pub struct DnsServer {
     server: Server<Handler>,
     addr: SocketAddr,
-    counts: Counts,
+    asked: Asked,
 }
 
 impl DnsServer {
@@ -43,11 +44,11 @@ impl DnsServer {
     pub async fn start(addr: SocketAddr, zone: Zone) -> io::Result<Self> {
         let (udp, tcp) = bind(addr).await?;
         let addr = udp.local_addr()?;
-        let counts = Counts::default();
-        let mut server = Server::new(Handler { zone, counts: Arc::clone(&counts) });
+        let asked = Asked::default();
+        let mut server = Server::new(Handler { zone, asked: Arc::clone(&asked) });
         server.register_socket(udp);
         server.register_listener(tcp, Duration::from_secs(10), 32);
-        Ok(Self { server, addr, counts })
+        Ok(Self { server, addr, asked })
     }
 
     /// Where it listens, UDP and TCP alike.
@@ -55,16 +56,17 @@ impl DnsServer {
         self.addr
     }
 
-    /// How often each (name, type) was asked, retransmissions included. Names are lower-case without the trailing
-    /// dot, types are spelled as in a zone file: `("gmail.com", "MX")`.
-    pub fn queries(&self) -> BTreeMap<(String, String), u64> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// How often each (name, type) was asked; a message sent again for want of an answer counts once. Names are
+    /// lower-case without the trailing dot, types are spelled as in a zone file: `("gmail.com", "MX")`.
+    pub fn queries(&self) -> BTreeMap<(String, String), usize> {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.iter().map(|(question, ids)| (question.clone(), ids.len())).collect()
     }
 
-    /// How often `name` was asked for `kind` (`"MX"`, `"A"`, `"AAAA"`).
-    pub fn asked(&self, name: &str, kind: &str) -> u64 {
-        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.get(&(name.to_owned(), kind.to_owned())).copied().unwrap_or(0)
+    /// How often `name` was asked for `kind` (`"MX"`, `"A"`, `"AAAA"`), counted as by [`DnsServer::queries`].
+    pub fn asked(&self, name: &str, kind: &str) -> usize {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.get(&(name.to_owned(), kind.to_owned())).map_or(0, HashSet::len)
     }
 
     /// Stops listening and returns once the port is free again.
@@ -90,7 +92,7 @@ async fn bind(addr: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> {
 
 struct Handler {
     zone: Zone,
-    counts: Counts,
+    asked: Asked,
 }
 
 #[async_trait::async_trait]
@@ -108,12 +110,12 @@ impl RequestHandler for Handler {
         };
         let (name, kind) = (info.query.name().to_string(), info.query.query_type());
         let name = name.trim_end_matches('.');
-        *self
-            .counts
+        self.asked
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .entry((name.to_owned(), kind.to_string()))
-            .or_default() += 1;
+            .or_default()
+            .insert(metadata.id);
 
         let Answer { mut records, exists, failure, delay, truncate } = self.zone.answer(name, kind);
         if !delay.is_zero() {
