@@ -1,0 +1,65 @@
+//! The correlation id of an event, wherever its source puts one.
+
+use serde::Deserialize;
+use std::collections::HashMap;
+
+#[derive(Deserialize)]
+struct Peek {
+    #[serde(default)]
+    headers: HashMap<String, String>,
+    #[serde(default, rename = "requestContext")]
+    request_context: Context,
+    #[serde(default, rename = "Records")]
+    records: Vec<Record>,
+}
+
+#[derive(Default, Deserialize)]
+struct Context {
+    #[serde(rename = "requestId")]
+    request_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Record {
+    #[serde(default, rename = "messageAttributes")]
+    attributes: HashMap<String, Attribute>,
+}
+
+#[derive(Deserialize)]
+struct Attribute {
+    #[serde(rename = "stringValue")]
+    value: Option<String>,
+}
+
+/// `correlation_id`, `x-correlation-id`, `correlationId`: the name's spelling does not matter.
+fn names_it(name: &str) -> bool {
+    let plain: String = name.chars().filter(char::is_ascii_alphabetic).collect();
+    plain.eq_ignore_ascii_case("correlationid") || plain.eq_ignore_ascii_case("xcorrelationid")
+}
+
+/// From an HTTP event's header, else from the first queue message that has the attribute, else API Gateway's
+/// request id; none for other events and for what is not JSON.
+pub(crate) fn of(payload: &[u8]) -> Option<String> {
+    let peek: Peek = serde_json::from_slice(payload).ok()?;
+    let header = peek.headers.into_iter().find(|(name, _)| names_it(name)).map(|(_, value)| value);
+    let attributes = peek.records.into_iter().flat_map(|record| record.attributes);
+    let attribute = || attributes.into_iter().find(|(name, _)| names_it(name)).and_then(|(_, a)| a.value);
+    header.or_else(attribute).or(peek.request_context.request_id)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_correlation_id_is_found_in_http_and_queue_events_only() {
+        let of = |json: &str| super::of(json.as_bytes());
+        let http = r#"{"headers":{"x-correlation-id":"c1"},"requestContext":{"requestId":"r1"}}"#;
+        assert_eq!(of(http).as_deref(), Some("c1"));
+        assert_eq!(of(r#"{"headers":{},"requestContext":{"requestId":"r1"}}"#).as_deref(), Some("r1"));
+        let queue =
+            r#"{"Records":[{"messageId":"m","messageAttributes":{"correlation_id":{"stringValue":"c2"}}}]}"#;
+        assert_eq!(of(queue).as_deref(), Some("c2"));
+        assert_eq!(of(r#"{"Records":[{"dynamodb":{}}]}"#), None);
+        assert_eq!(of("[1]"), None);
+        assert_eq!(of("not json"), None);
+    }
+}
