@@ -1,11 +1,12 @@
 //! DynamoDB, S3 and SQS as Piecework uses them. The only crate that names an AWS SDK client.
 
+mod bucket;
 mod clients;
 mod expression;
 pub mod idempotency;
 mod outbox;
 mod queue;
-mod bucket;
+mod start;
 mod table;
 mod transaction;
 
@@ -14,6 +15,7 @@ pub use clients::{Clients, Deps};
 pub use expression::{Cond, Update, Value};
 pub use outbox::event_item;
 pub use queue::{Queue, QueueCounts};
+pub use start::start;
 pub use table::{Found, Item, Key, Query, Table};
 pub use transaction::{CommitError, Transaction};
 

@@ -1,1 +1,35 @@
-//! web
+//! The HTTP side of a function: who may call, what it takes, how it answers, and the Lambda it runs in.
+//!
+//! A function crate has one handler and `web::endpoint!(handler)`; its `main` is `web::run(that)`. The handler's first arguments
+//! are its state and an [`Access`] type ([`Caller`], [`Admin`] or [`Public`]): without one it does not compile.
+
+mod access;
+mod document;
+mod endpoint;
+mod extract;
+mod respond;
+mod run;
+
+pub use access::{Access, Admin, Caller, Guarded, Public};
+pub use document::{ProblemDocument, fragment};
+pub use endpoint::Endpoint;
+pub use extract::{IdempotencyKey, Json, Path, Query};
+pub use respond::{Answer, Created, Problem};
+pub use run::{prepare, run};
+
+pub use axum::extract::State;
+pub use http::StatusCode;
+
+#[doc(hidden)]
+pub mod __private {
+    pub use pastey;
+}
+
+/// What almost every function crate names.
+pub mod prelude {
+    pub use crate::{Admin, Answer, Caller, Created, Endpoint, IdempotencyKey, Json, Path, Problem, ProblemDocument, Public, Query, State, StatusCode};
+    pub use piecework_core::{Page, PageQuery};
+}
+
+#[doc(hidden)]
+pub use utoipa as __utoipa;

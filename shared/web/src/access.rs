@@ -1,0 +1,148 @@
+//! Who may call, as argument types.
+
+use std::{marker::PhantomData, sync::Arc};
+
+use account::{Account, Permission, Principal, Scope};
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use piecework_core::{CursorKey, Kind, Page, PageQuery, PageRequest, Problem as Cause, WorkspaceId};
+
+use crate::Problem;
+
+/// What the access types need, put into every request's extensions.
+#[derive(Clone)]
+pub(crate) struct Gate {
+    pub account: Option<Account>,
+    pub cursors: CursorKey,
+}
+
+/// An argument type that says who may call.
+pub trait Access {
+    /// Whether it looks at credentials; a function whose handler does not needs no account table.
+    const AUTHENTICATES: bool;
+    /// The scope that it requires, for the API description.
+    const SCOPE: Option<Scope>;
+}
+
+/// Anyone, without credentials.
+#[derive(Debug, Clone, Copy)]
+pub struct Public;
+
+/// A caller whose credentials give `P`.
+pub struct Caller<P> {
+    principal: Principal,
+    cursors: CursorKey,
+    permission: PhantomData<P>,
+}
+
+/// A caller with the admin scope.
+pub struct Admin(Principal);
+
+impl Access for Public {
+    const AUTHENTICATES: bool = false;
+    const SCOPE: Option<Scope> = None;
+}
+impl<P: Permission> Access for Caller<P> {
+    const AUTHENTICATES: bool = true;
+    const SCOPE: Option<Scope> = Some(P::SCOPE);
+}
+impl Access for Admin {
+    const AUTHENTICATES: bool = true;
+    const SCOPE: Option<Scope> = Some(Scope::Admin);
+}
+
+impl<P> Caller<P> {
+    /// Who calls.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+    /// The tenant.
+    pub fn workspace(&self) -> WorkspaceId {
+        self.principal.workspace
+    }
+    /// Checks a page request; its cursor must be one that this tenant got for this filter.
+    pub fn page(&self, query: &PageQuery, filter: &str) -> Result<PageRequest, Cause> {
+        query.open(&self.cursors, &self.tenant(), filter)
+    }
+    /// One page of what was found, its cursor sealed for this tenant and filter.
+    pub fn paged<T>(&self, found: aws::Found<T>, filter: &str) -> Page<T> {
+        let next_cursor = found.next.map(|key| self.cursors.seal(&self.tenant(), filter, key));
+        Page { data: found.items, next_cursor }
+    }
+    fn tenant(&self) -> String {
+        self.principal.workspace.to_string()
+    }
+}
+
+impl Admin {
+    /// Who calls.
+    pub fn principal(&self) -> &Principal {
+        &self.0
+    }
+}
+
+/// The key in `X-API-Key`, or as a bearer token.
+async fn authenticate(parts: &Parts) -> Result<(Principal, Gate), Cause> {
+    let gate = parts.extensions.get::<Gate>().cloned().ok_or_else(|| Cause::internal("no gate in the request"))?;
+    let account = gate.account.clone().ok_or_else(|| Cause::internal("no account table for this function"))?;
+    let header = |name: &str| parts.headers.get(name).and_then(|v| v.to_str().ok());
+    let bearer = || header("authorization").and_then(|v| v.split_once(' ')).filter(|(s, _)| s.eq_ignore_ascii_case("bearer"));
+    let presented = header("x-api-key").or_else(|| bearer().map(|(_, token)| token.trim()));
+    let presented = presented.ok_or_else(|| Cause::new(Kind::Unauthenticated).detail("Send an API key in X-API-Key."))?;
+    let principal = account.authenticate(presented).await?;
+    tracing::Span::current().record("workspace", tracing::field::display(principal.workspace));
+    tracing::Span::current().record("key", tracing::field::display(principal.key));
+    Ok((principal, gate))
+}
+
+fn require(principal: &Principal, scope: Scope) -> Result<(), Cause> {
+    if principal.may(scope) {
+        return Ok(());
+    }
+    Err(Cause::new(Kind::Forbidden).detail(format!("This needs a key with the scope {:?}.", scope.name())))
+}
+
+impl<S: Sync, P: Permission> FromRequestParts<S> for Caller<P> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let (principal, gate) = authenticate(parts).await?;
+        require(&principal, P::SCOPE)?;
+        parts.extensions.insert(Arc::new(principal.clone()));
+        Ok(Self { principal, cursors: gate.cursors, permission: PhantomData })
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Admin {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let (principal, _) = authenticate(parts).await?;
+        require(&principal, Scope::Admin)?;
+        Ok(Self(principal))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Public {
+    type Rejection = Problem;
+    async fn from_request_parts(_: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Ok(Self)
+    }
+}
+
+/// The argument tuples of handlers that say who may call: `State`, then an [`Access`] type, then the rest.
+pub trait Guarded {
+    /// Who may.
+    type Who: Access;
+}
+
+macro_rules! guarded {
+    ($($rest:ident),*) => {
+        impl<M, S, A: Access, $($rest),*> Guarded for (M, axum::extract::State<S>, A, $($rest),*) {
+            type Who = A;
+        }
+    };
+}
+guarded!();
+guarded!(T1);
+guarded!(T1, T2);
+guarded!(T1, T2, T3);
+guarded!(T1, T2, T3, T4);

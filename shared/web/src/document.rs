@@ -1,0 +1,84 @@
+//! The OpenAPI description of one endpoint: what `#[utoipa::path]` says, and what the signature says besides (P15).
+
+use axum::handler::Handler;
+use serde::Serialize;
+use utoipa::{
+    Path, PartialSchema, ToSchema,
+    openapi::{
+        Components, Content, Header, InfoBuilder, OpenApi, OpenApiBuilder, PathItem, Paths, RefOr, ResponseBuilder,
+        schema::{Object, Schema, SchemaType, Type},
+        security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme},
+    },
+};
+
+use crate::access::{Access, Guarded};
+
+/// An error: RFC 9457 problem details.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ProblemDocument {
+    /// The kind of problem, a stable URI.
+    #[schema(example = "https://piecework.example/problems/insufficient-credits")]
+    pub r#type: String,
+    /// The kind in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// This occurrence, for people.
+    pub detail: Option<String>,
+    /// What to name when asking for help.
+    pub request_id: Option<String>,
+    /// What is wrong with the request, point by point.
+    pub errors: Option<Vec<piecework_core::Fault>>,
+}
+
+/// The function that describes a handler's endpoint. Called by a tool, never at a cold start.
+pub fn fragment<P, H, T, S>(_: H) -> fn() -> OpenApi
+where
+    P: Path + utoipa::__dev::SchemaReferences,
+    H: Handler<T, S>,
+    T: Guarded,
+{
+    describe::<P, T::Who>
+}
+
+pub(crate) fn empty() -> OpenApi {
+    OpenApiBuilder::new().info(InfoBuilder::new().title("Piecework").version(env!("CARGO_PKG_VERSION")).build()).build()
+}
+
+fn describe<P: Path + utoipa::__dev::SchemaReferences, A: Access>() -> OpenApi {
+    let mut operation = P::operation();
+    let problem = RefOr::T(
+        ResponseBuilder::new()
+            .description("A problem (RFC 9457).")
+            .content("application/problem+json", Content::new(Some(RefOr::Ref(utoipa::openapi::Ref::from_schema_name("ProblemDocument")))))
+            .header("x-correlation-id", Header::new(Object::with_type(SchemaType::Type(Type::String))))
+            .build(),
+    );
+    operation.responses.responses.insert("default".into(), problem);
+    let mut components = Components::new();
+    let mut schemas: Vec<(String, RefOr<Schema>)> = Vec::new();
+    P::schemas(&mut schemas);
+    schemas.push((ProblemDocument::name().into_owned(), ProblemDocument::schema()));
+    ProblemDocument::schemas(&mut schemas);
+    components.schemas.extend(schemas);
+    operation.security = Some(match A::SCOPE {
+        None => vec![SecurityRequirement::default()],
+        Some(_) => {
+            let scheme = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key")));
+            components.security_schemes.insert("api_key".into(), RefOr::T(scheme));
+            vec![SecurityRequirement::new("api_key", Vec::<String>::new())]
+        }
+    });
+    if let Some(scope) = A::SCOPE {
+        let text = operation.description.get_or_insert_default();
+        text.push_str(&format!("\n\nNeeds a key with the scope `{}`.", scope.name()));
+    }
+    let mut paths = Paths::new();
+    for method in P::methods() {
+        paths.paths.entry(P::path()).or_insert_with(PathItem::default).merge_operations(PathItem::new(method, operation.clone()));
+    }
+    let mut document = empty();
+    document.paths = paths;
+    document.components = Some(components);
+    document
+}

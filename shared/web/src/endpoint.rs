@@ -1,0 +1,77 @@
+//! One endpoint: a guarded handler, its route, and its description.
+
+use axum::{
+    Router,
+    handler::Handler,
+    routing::{MethodFilter, on},
+};
+use utoipa::openapi::{HttpMethod, OpenApi};
+
+use crate::access::{Access, Guarded};
+
+/// An endpoint, not yet wired to anything.
+pub struct Endpoint<S> {
+    pub(crate) router: Router<S>,
+    pub(crate) authenticates: bool,
+    pub(crate) document: fn() -> OpenApi,
+}
+
+impl<S: Clone + Send + Sync + 'static> Endpoint<S> {
+    /// Use [`endpoint!`](crate::endpoint!), which fills this in from the handler's `#[utoipa::path]`.
+    pub fn new<H, T>(handler: H, methods: Vec<HttpMethod>, path: &str, document: fn() -> OpenApi) -> Self
+    where
+        H: Handler<T, S>,
+        T: Guarded + 'static,
+    {
+        let filter = methods.iter().map(filter).reduce(MethodFilter::or).unwrap_or(MethodFilter::GET);
+        Self { router: Router::new().route(path, on(filter, handler)), authenticates: T::Who::AUTHENTICATES, document }
+    }
+
+    /// The same handler under one more path, which the API description does not mention.
+    #[must_use]
+    pub fn also<H, T>(mut self, path: &str, handler: H) -> Self
+    where
+        H: Handler<T, S>,
+        T: Guarded + 'static,
+    {
+        self.router = self.router.route(path, axum::routing::any(handler));
+        self
+    }
+
+    /// Every path and method, for the one function that answers what no other does.
+    pub fn fallback<H, T>(handler: H) -> Self
+    where
+        H: Handler<T, S>,
+        T: Guarded + 'static,
+    {
+        Self { router: Router::new().fallback(handler), authenticates: T::Who::AUTHENTICATES, document: crate::document::empty }
+    }
+}
+
+fn filter(method: &HttpMethod) -> MethodFilter {
+    match method {
+        HttpMethod::Get => MethodFilter::GET,
+        HttpMethod::Post => MethodFilter::POST,
+        HttpMethod::Put => MethodFilter::PUT,
+        HttpMethod::Delete => MethodFilter::DELETE,
+        HttpMethod::Options => MethodFilter::OPTIONS,
+        HttpMethod::Head => MethodFilter::HEAD,
+        HttpMethod::Patch => MethodFilter::PATCH,
+        HttpMethod::Trace => MethodFilter::TRACE,
+    }
+}
+
+/// The endpoint of a handler that has `#[utoipa::path]` on it.
+#[macro_export]
+macro_rules! endpoint {
+    ($handler:ident) => {
+        $crate::__private::pastey::paste! {
+            $crate::Endpoint::new(
+                $handler,
+                <[<__path_ $handler>] as $crate::__utoipa::Path>::methods(),
+                &<[<__path_ $handler>] as $crate::__utoipa::Path>::path(),
+                $crate::fragment::<[<__path_ $handler>], _, _, _>($handler),
+            )
+        }
+    };
+}

@@ -1,0 +1,128 @@
+//! From an endpoint to a Lambda function: layers, ids, limits, start.
+
+use std::{process::ExitCode, sync::Arc, time::Instant};
+
+use account::Account;
+use aws::{Clients, Deps};
+use axum::{Router, body::Body, response::{IntoResponse, Response}};
+use http::{HeaderName, HeaderValue, Request};
+use http_body_util::{BodyExt as _, Limited};
+use piecework_core::{CursorKey, Fault, Kind, Problem as Cause, Settings, correlation, settings::SettingError};
+use tower::{ServiceBuilder, ServiceExt as _};
+use tower_http::compression::{CompressionLayer, predicate::SizeAbove};
+use tracing::{Instrument as _, field::Empty};
+
+use crate::{
+    Endpoint, Problem,
+    access::Gate,
+    extract::{MAX_BODY, RawBody},
+    respond::{REQUEST_ID, RequestId},
+};
+
+/// Runs the endpoint as a Lambda function. With `PIECEWORK_OPENAPI` set it prints its description and ends.
+pub fn run<S: Deps>(endpoint: fn() -> Endpoint<S>) -> ExitCode {
+    if std::env::var_os("PIECEWORK_OPENAPI").is_some() {
+        return print((endpoint().document)());
+    }
+    aws::start(|settings| prepare(endpoint(), settings), lambda_http::run)
+}
+
+#[expect(clippy::print_stdout, reason = "this is the tool's output")]
+fn print(document: utoipa::openapi::OpenApi) -> ExitCode {
+    match document.to_json() {
+        Ok(text) => {
+            println!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+type Served = tower::util::BoxCloneSyncService<lambda_http::Request, Response, std::convert::Infallible>;
+
+/// The endpoint with everything around it: what `run` serves.
+pub fn prepare<S: Deps>(endpoint: Endpoint<S>, settings: &Settings) -> Result<Served, SettingError> {
+    let clients = Arc::new(Clients::new());
+    let gate = Gate {
+        account: endpoint.authenticates.then(|| Account::new(settings, &clients)).transpose()?,
+        cursors: CursorKey::new(settings.secret("CURSOR_KEY", "cursor-key-for-development-only")?),
+    };
+    let router: Router = endpoint
+        .router
+        .method_not_allowed_fallback(|| async { Problem::from(Cause::new(Kind::MethodNotAllowed)) })
+        .with_state(S::new(settings, &clients)?);
+    let compress = CompressionLayer::new().compress_when(SizeAbove::new(1024));
+    let inner = ServiceBuilder::new().layer(compress).service(router);
+    Ok(Served::new(tower::service_fn(move |request: lambda_http::Request| {
+        let (inner, gate) = (inner.clone(), gate.clone());
+        async move { Ok(answer(inner, gate, request).await) }
+    })))
+}
+
+async fn answer<I, B>(mut inner: I, gate: Gate, request: lambda_http::Request) -> Response
+where
+    I: tower::Service<Request<Body>, Response = Response<B>, Error = std::convert::Infallible>,
+    B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+    B::Error: Into<axum::BoxError>,
+{
+    let started = Instant::now();
+    let request_id = lambda_http::RequestExt::lambda_context_ref(&request).map(|c| c.request_id.clone()).unwrap_or_default();
+    let given = request.headers().get("x-correlation-id").and_then(|v| v.to_str().ok()).and_then(correlation::accept);
+    let correlation_id = given.unwrap_or_else(|| request_id.clone());
+    let span = tracing::info_span!(
+        "request",
+        request_id, correlation_id, method = %request.method(), workspace = Empty, key = Empty
+    );
+    let work = async {
+        let response = match accept(request, gate).await {
+            Ok(request) => match inner.ready().await {
+                Ok(inner) => match inner.call(request).await {
+                    Ok(response) => response.map(Body::new),
+                    Err(never) => match never {},
+                },
+                Err(never) => match never {},
+            },
+            Err(problem) => Problem(problem).into_response(),
+        };
+        let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        tracing::info!(status = response.status().as_u16(), duration_us, "answered");
+        response
+    };
+    let work = REQUEST_ID.scope(RequestId(request_id.clone()), correlation::scope(correlation_id.clone(), work));
+    let mut response = work.instrument(span).await;
+    dress(&mut response, &correlation_id);
+    response
+}
+
+/// Buffers the body, within bounds, and lays what extractors need into the request.
+async fn accept(request: lambda_http::Request, gate: Gate) -> Result<Request<Body>, Cause> {
+    let (mut parts, body) = request.into_parts();
+    let body = Limited::new(body, MAX_BODY).collect().await.map_err(|_| {
+        Cause::new(Kind::BodyTooLarge)
+            .detail(format!("At most {MAX_BODY} octets. Longer lists go through POST /v1/verification/uploads."))
+            .fault(Fault::body("", "too large"))
+    })?;
+    parts.extensions.insert(RawBody(body.to_bytes()));
+    parts.extensions.insert(gate);
+    Ok(Request::from_parts(parts, Body::empty()))
+}
+
+/// The headers that every answer has (P18). Cross-origin headers are the gateway's business.
+fn dress(response: &mut Response, correlation_id: &str) {
+    const FIXED: [(HeaderName, HeaderValue); 4] = [
+        (HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff")),
+        (HeaderName::from_static("referrer-policy"), HeaderValue::from_static("no-referrer")),
+        (HeaderName::from_static("strict-transport-security"), HeaderValue::from_static("max-age=63072000; includeSubDomains")),
+        (HeaderName::from_static("x-frame-options"), HeaderValue::from_static("DENY")),
+    ];
+    let headers = response.headers_mut();
+    for (name, value) in FIXED {
+        headers.insert(name, value);
+    }
+    // A page sets its own; everything else has nothing to run.
+    headers.entry("content-security-policy").or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    headers.entry("cache-control").or_insert(HeaderValue::from_static("no-store"));
+    if let Ok(value) = correlation_id.parse() {
+        headers.insert("x-correlation-id", value);
+    }
+}
