@@ -11,13 +11,9 @@ pub(crate) fn is_reachable(address: IpAddr) -> bool {
         IpAddr::V4(v4) => {
             let [a, b, ..] = v4.octets();
             let carrier = a == 100 && (64..128).contains(&b);
-            !(v4.is_loopback()
-                || v4.is_private()
-                || v4.is_link_local()
-                || v4.is_multicast()
-                || v4.is_broadcast())
-                && !carrier
-                && a != 0
+            let nowhere = a == 0 || v4.is_broadcast() || v4.is_multicast();
+            let local = v4.is_loopback() || v4.is_private() || v4.is_link_local();
+            !(carrier || nowhere || local)
         }
         IpAddr::V6(v6) => {
             !(v6.is_loopback()

@@ -1,4 +1,9 @@
 //! The probe against the stand-ins, over real sockets on free loopback ports.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "clippy takes only test functions for tests, not their helpers"
+)]
 
 mod cache;
 mod dns;
