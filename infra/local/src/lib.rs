@@ -1,1 +1,38 @@
-//! local
+//! The one-command stack: everything that `template.yaml` and its nested stacks declare, on one machine.
+//!
+//! The templates are the only list of routes, queues, tables and functions. The functions are the same binaries
+//! that deploy, the services are embedded servers that speak AWS's wire protocols, and the data stays in a folder.
+//!
+//! ```text
+//! HTTP ──▶ front ──▶ sandboxes (function binaries) ──▶ DynamoDB  S3  SQS  KMS/Secrets/SSM
+//!                        ▲                                │       │    │
+//!                        └──────── pollers, clocks ◀──────┴───────┴────┘   streams, notifications, queues
+//! ```
+
+pub mod cli;
+mod data;
+pub mod demo;
+mod error;
+mod files;
+pub mod functions;
+pub mod keys;
+pub mod log;
+pub mod openapi;
+pub mod options;
+pub mod seed;
+pub mod services;
+pub mod sources;
+pub mod stack;
+pub mod stack_file;
+pub mod template;
+
+pub use error::Error;
+pub use functions::{Profile, build_functions};
+pub use options::{DataDir, Resolver, StackOptions};
+pub use stack::{Endpoints, Stack};
+pub use stack_file::StackFile;
+
+/// `AWS::Region` here.
+pub const REGION: &str = "us-east-1";
+/// `AWS::AccountId` here.
+pub const ACCOUNT_ID: &str = "000000000000";

@@ -1,0 +1,7 @@
+//! `piecework`: the one-command stack.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    local::cli::main()
+}

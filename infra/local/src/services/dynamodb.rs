@@ -1,0 +1,245 @@
+//! DynamoDB: dynoxide over a SQLite file, and its streams.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dynoxide::Database;
+use dynoxide::actions::create_table::CreateTableRequest;
+use dynoxide::actions::describe_table::DescribeTableRequest;
+use dynoxide::actions::get_records::{GetRecordsRequest, Record};
+use dynoxide::actions::get_shard_iterator::encode_shard_iterator;
+use dynoxide::actions::update_time_to_live::UpdateTimeToLiveRequest;
+use serde_json::{Map, Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::Error;
+use crate::template::model::Plain;
+
+/// How often expired items are deleted. AWS takes days; a stack is looked at now.
+const TTL_SWEEP: Duration = Duration::from_secs(5);
+/// Stream records live 24 hours, as on AWS.
+const STREAM_RETENTION_SECONDS: i64 = 24 * 3600;
+/// Added to dynoxide's stored sequence numbers to make the public 21 digits.
+const SEQUENCE_OFFSET: u128 = 100_000_000_000_000_000_000;
+
+/// What `CreateTable` and the template call by the same name.
+const TABLE_PROPERTIES: &[&str] = &[
+    "AttributeDefinitions",
+    "BillingMode",
+    "GlobalSecondaryIndexes",
+    "KeySchema",
+    "LocalSecondaryIndexes",
+    "ProvisionedThroughput",
+];
+
+/// A running DynamoDB.
+pub struct Dynamo {
+    database: Database,
+    endpoint: String,
+    tasks: JoinSet<()>,
+    stop: CancellationToken,
+}
+
+impl Dynamo {
+    /// Opens the database file and serves it.
+    ///
+    /// # Errors
+    /// If the file cannot be opened or the listener has no address.
+    pub async fn start(listener: TcpListener, path: PathBuf) -> Result<Self, Error> {
+        let endpoint = format!("http://{}", listener.local_addr()?);
+        let database = blocking(move || open(&path)).await?;
+        let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
+        let (db, token) = (database.clone(), stop.clone());
+        tasks.spawn(async move {
+            if let Err(reason) =
+                dynoxide::server::serve_with_shutdown(listener, db, token.cancelled_owned()).await
+            {
+                tracing::error!(reason, "DynamoDB stopped");
+            }
+        });
+        let (db, token) = (database.clone(), stop.clone());
+        tasks.spawn(async move {
+            while token.run_until_cancelled(tokio::time::sleep(TTL_SWEEP)).await.is_some() {
+                let db = db.clone();
+                if let Err(error) = blocking(move || Ok(db.sweep_ttl()?)).await {
+                    tracing::warn!(%error, "TTL sweep failed");
+                }
+            }
+        });
+        Ok(Self { database, endpoint, tasks, stop })
+    }
+
+    /// Base URL.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The database itself, for what the wire cannot say.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Makes the table unless it is there.
+    ///
+    /// # Errors
+    /// If the declaration is refused, or a table of that name has other keys or indexes.
+    pub async fn ensure_table(&self, table: &Plain) -> Result<(), Error> {
+        let (database, table) = (self.database.clone(), table.clone());
+        blocking(move || ensure_table(&database, &table)).await
+    }
+
+    /// Reads the stream of a table.
+    pub fn stream(&self, table: &str) -> TableStream {
+        TableStream { database: self.database.clone(), table: table.to_owned() }
+    }
+
+    /// Ends the server; requests in progress finish.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        // A client that keeps half a request open must not keep the stack from ending.
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(Duration::from_secs(1), ended).await;
+    }
+}
+
+/// A table's stream: one shard, in the order of writing.
+#[derive(Clone)]
+pub struct TableStream {
+    database: Database,
+    table: String,
+}
+
+/// A stream record with its position.
+#[derive(Debug, Clone)]
+pub struct StreamRecord {
+    /// Position in the stream, larger than all before.
+    pub position: i64,
+    /// The record as Lambda gets it, without `eventSourceARN`.
+    pub json: Value,
+}
+
+impl TableStream {
+    /// Up to `limit` records after `position`.
+    ///
+    /// # Errors
+    /// If the database does.
+    pub async fn after(&self, position: i64, limit: usize) -> Result<Vec<StreamRecord>, Error> {
+        let this = self.clone();
+        let read = move || -> Result<_, Error> {
+            let shard = dynoxide::streams::shard_id(&this.table);
+            let shard_iterator = encode_shard_iterator(&this.table, &shard, position);
+            let request = GetRecordsRequest { shard_iterator, limit: Some(limit) };
+            Ok(this.database.get_records(request)?.records)
+        };
+        blocking(read).await?.into_iter().map(record).collect()
+    }
+
+    /// The position of the newest record; 0 if there is none.
+    ///
+    /// # Errors
+    /// If the database does.
+    pub async fn latest(&self) -> Result<i64, Error> {
+        let this = self.clone();
+        let read = move || -> Result<_, Error> {
+            let request = json!({"StreamArn": dynoxide::streams::stream_arn(&this.table, "local")});
+            let described = this.database.describe_stream(serde_json::from_value(request)?)?;
+            let shard = described.stream_description.shards.into_iter().next();
+            Ok(shard.and_then(|s| s.sequence_number_range.ending_sequence_number))
+        };
+        Ok(blocking(read).await?.and_then(|s| stored(&s)).unwrap_or(0))
+    }
+}
+
+fn record(record: Record) -> Result<StreamRecord, Error> {
+    let position = stored(&record.dynamodb.sequence_number).unwrap_or_default();
+    let mut json = serde_json::to_value(record)?;
+    json["awsRegion"] = crate::REGION.into();
+    Ok(StreamRecord { position, json })
+}
+
+/// The stored form of a public sequence number.
+pub(crate) fn stored(public: &str) -> Option<i64> {
+    i64::try_from(public.parse::<u128>().ok()?.checked_sub(SEQUENCE_OFFSET)?).ok()
+}
+
+fn open(path: &Path) -> Result<Database, Error> {
+    let text = path.to_str().ok_or_else(|| Error::DataDir("the path is not UTF-8".to_owned()))?;
+    let database = Database::new(text)?;
+    // Sets synchronous=NORMAL: with the write-ahead log a killed process loses nothing.
+    database.disable_bulk_loading()?;
+    // dynoxide looks for the newest record at every write and reads from a position at every poll, by scanning.
+    let file = rusqlite::Connection::open(path)?;
+    file.busy_timeout(Duration::from_secs(5))?;
+    file.execute_batch(
+        "CREATE INDEX IF NOT EXISTS _stream_position
+         ON _stream_records (table_name, CAST(sequence_number AS INTEGER));",
+    )?;
+    let oldest = jiff::Timestamp::now().as_second() - STREAM_RETENTION_SECONDS;
+    // The newest record stays, or its number could be given again.
+    file.execute(
+        "DELETE FROM _stream_records WHERE created_at < ?1
+         AND id NOT IN (SELECT MAX(id) FROM _stream_records GROUP BY table_name)",
+        [oldest],
+    )?;
+    Ok(database)
+}
+
+fn ensure_table(database: &Database, table: &Plain) -> Result<(), Error> {
+    let describe = DescribeTableRequest { table_name: table.name.clone() };
+    match database.describe_table(describe) {
+        Ok(found) => {
+            let found = serde_json::to_value(found.table)?;
+            return same_keys(table, &found);
+        }
+        Err(dynoxide::DynoxideError::ResourceNotFoundException(_)) => {}
+        Err(other) => return Err(other.into()),
+    }
+    let mut request = Map::from_iter([("TableName".to_owned(), Value::from(table.name.clone()))]);
+    for key in TABLE_PROPERTIES {
+        if let Some(value) = table.properties.get(*key) {
+            request.insert((*key).to_owned(), value.clone());
+        }
+    }
+    if let Some(view) = table.properties["StreamSpecification"]["StreamViewType"].as_str() {
+        let stream = json!({"StreamEnabled": true, "StreamViewType": view});
+        request.insert("StreamSpecification".to_owned(), stream);
+    }
+    let refused = |reason: String| Error::Resource { id: table.id.to_string(), reason };
+    let request: CreateTableRequest =
+        serde_json::from_value(request.into()).map_err(|e| refused(e.to_string()))?;
+    database.create_table(request).map_err(|e| refused(e.to_string()))?;
+    let ttl = &table.properties["TimeToLiveSpecification"];
+    if ttl.is_object() {
+        let request = json!({"TableName": table.name, "TimeToLiveSpecification": {
+            "AttributeName": ttl["AttributeName"],
+            "Enabled": ttl["Enabled"] == true || ttl["Enabled"] == "true",
+        }});
+        let request: UpdateTimeToLiveRequest = serde_json::from_value(request)?;
+        database.update_time_to_live(request).map_err(|e| refused(e.to_string()))?;
+    }
+    Ok(())
+}
+
+/// A data folder from before a change of keys cannot be used: say so instead of failing in odd ways.
+fn same_keys(table: &Plain, found: &Value) -> Result<(), Error> {
+    let indexes = |list: &Value| -> Vec<(String, Value)> {
+        let items = list.as_array().into_iter().flatten();
+        let mut out: Vec<_> = items
+            .map(|i| (i["IndexName"].as_str().unwrap_or_default().to_owned(), i["KeySchema"].clone()))
+            .collect();
+        out.sort_by(|a, b| a.0.cmp(&b.0));
+        out
+    };
+    let declared = &table.properties;
+    let same = declared["KeySchema"] == found["KeySchema"]
+        && indexes(&declared["GlobalSecondaryIndexes"]) == indexes(&found["GlobalSecondaryIndexes"]);
+    if same { Ok(()) } else { Err(Error::TableChanged(table.name.clone())) }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| Error::Task(e.to_string()))?
+}

@@ -1,0 +1,406 @@
+//! A running stack.
+
+mod environment;
+mod pollers;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use local_lambda::{Cors, Front, FrontOptions, FunctionSpec, Lambda, LambdaOptions, Route};
+use local_parties::{DnsServer, Zone};
+use local_sqs::{SqsHandle, SqsServer};
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+
+use crate::data::Data;
+use crate::functions::binary_folder;
+use crate::options::{Resolver, StackOptions};
+use crate::services::awsim::Awsim;
+use crate::services::dynamodb::Dynamo;
+use crate::services::s3::S3;
+use crate::services::sqs::Sqs;
+use crate::sources::{Invoker, schedule};
+use crate::template::model::{Model, ResourceId, Site, SourceKind, Templates};
+use crate::{ACCOUNT_ID, Error, REGION};
+use environment::{STACK_KEY, credentials, environment};
+use pollers::{Pollers, sandboxes};
+
+/// Prefix of generated names, and `AWS::StackName` of the root.
+const STACK_NAME: &str = "piecework";
+/// Invocations in progress may take this long to finish when the stack stops.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Where the services answer: `http://127.0.0.1:PORT`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoints {
+    /// DynamoDB and its streams.
+    pub dynamodb: String,
+    /// S3, path style.
+    pub s3: String,
+    /// SQS.
+    pub sqs: String,
+    /// KMS, Secrets Manager and SSM.
+    pub kms: String,
+    /// Lambda's Invoke API.
+    pub lambda: String,
+    /// DNS stand-in, `127.0.0.1:PORT`; none with the system's resolver.
+    pub dns: Option<String>,
+}
+
+/// A running stack. Dropping it kills the functions; [`Stack::stop`] also lets work in progress end.
+pub struct Stack {
+    base_url: String,
+    endpoints: Endpoints,
+    model: Model,
+    options: StackOptions,
+    pollers: Pollers,
+    front: Option<Front>,
+    invoker: Option<Invoker>,
+    lambda: Lambda,
+    dns: Option<DnsServer>,
+    s3: S3,
+    sqs: Sqs,
+    sqs_server: SqsServer,
+    awsim: Awsim,
+    dynamo: Dynamo,
+    // Last, so that the folder and its lock outlive all that writes there.
+    data: Data,
+}
+
+impl Stack {
+    /// Reads the templates, starts the services, makes what is declared, and starts the functions' triggers.
+    /// The binaries must have been built.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn start(options: StackOptions) -> Result<Self, Error> {
+        let data = Data::open(&options.data)?;
+        let templates = Templates::load(&options.root.join("template.yaml"), STACK_NAME)?;
+        let ports = Ports::bind(&options).await?;
+        let mut endpoints = ports.endpoints()?;
+        let api = url(&ports.front)?;
+        let mut site = Site {
+            stack_name: STACK_NAME.to_owned(),
+            region: REGION.to_owned(),
+            account_id: ACCOUNT_ID.to_owned(),
+            sqs_endpoint: endpoints.sqs.clone(),
+            api_endpoint: api.clone(),
+            assigned: BTreeMap::new(),
+            parameters: options.parameters.clone(),
+        };
+        // Once without the ids that only a service can give, to learn what to ask for, and once with them.
+        let draft = templates.model(&site)?;
+        let specs = binaries(&draft, &options)?;
+
+        let sqs_options = local_sqs::Options {
+            path: Some(data.join("sqs.sqlite")),
+            region: REGION.to_owned(),
+            account_id: ACCOUNT_ID.to_owned(),
+            visibility_cap: options.visibility_cap,
+            ..local_sqs::Options::default()
+        };
+        let (dynamo, awsim, sqs_server) = tokio::try_join!(
+            Dynamo::start(ports.dynamodb, data.join("dynamodb.sqlite")),
+            Awsim::start(ports.kms, data.join("snapshots")),
+            async { Ok(SqsServer::start(ports.sqs, sqs_options).await?) },
+        )?;
+        site.assigned = awsim.ensure(&draft).await?;
+        let model = templates.model(&site)?;
+        awsim.ensure_aliases(&model.aliases).await?;
+        let sqs = Sqs::new(sqs_server.handle());
+        sqs.ensure_queues(&model.queues).await?;
+        for table in &model.tables {
+            dynamo.ensure_table(table).await?;
+        }
+        let keys = model.functions.iter().map(|f| f.name.as_str()).chain([STACK_KEY]).map(credentials);
+        let s3 =
+            S3::start(ports.s3, data.join("objects"), keys.collect(), &model.buckets, sqs.clone()).await?;
+
+        let dns = match options.resolver {
+            Resolver::StandIn => {
+                Some(DnsServer::start(SocketAddr::from(([127, 0, 0, 1], 0)), Zone::demo()?).await?)
+            }
+            Resolver::System => None,
+        };
+        endpoints.dns = dns.as_ref().map(|d| d.addr().to_string());
+
+        let functions = model.functions.iter().filter_map(|f| {
+            let binary = specs.get(&f.name)?.clone();
+            Some(FunctionSpec {
+                name: f.name.clone(),
+                binary,
+                env: environment(f, &endpoints, &options),
+                memory_mb: f.memory_mb,
+                timeout: f.timeout,
+                max_concurrency: sandboxes(f.reserved_concurrency, &options),
+            })
+        });
+        let lambda_options = LambdaOptions {
+            log: options.log.clone(),
+            account_id: ACCOUNT_ID.to_owned(),
+            region: REGION.to_owned(),
+        };
+        let lambda = Lambda::start(ports.lambda, functions.collect(), lambda_options).await?;
+        let front = match options.functions {
+            true => Some(Front::start(ports.front, lambda.clone(), front_options(&model)).await?),
+            false => None,
+        };
+        let invoker = match (options.functions, &options.lambda_endpoint) {
+            (true, _) => Some(Invoker::Sandboxes(lambda.clone())),
+            (false, Some(endpoint)) => {
+                Some(Invoker::Remote { endpoint: endpoint.clone(), client: reqwest::Client::new() })
+            }
+            (false, None) => None,
+        };
+        let pollers = match &invoker {
+            Some(invoker) => Pollers::start(&model, &options, &data, &dynamo, &sqs, invoker)?,
+            None => Pollers::default(),
+        };
+        let base_url = front.as_ref().map_or(api, Front::base_url);
+        Ok(Self {
+            base_url,
+            endpoints,
+            model,
+            options,
+            pollers,
+            front,
+            invoker,
+            lambda,
+            dns,
+            s3,
+            sqs,
+            sqs_server,
+            awsim,
+            dynamo,
+            data,
+        })
+    }
+
+    /// Where the HTTP API answers, without a slash at the end.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// Where the services answer.
+    pub fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    /// The Lambda service: invoke, look at sandboxes, kill them.
+    pub fn lambda(&self) -> &Lambda {
+        &self.lambda
+    }
+
+    /// SQS without HTTP. It takes a queue's name where it takes a URL.
+    pub fn sqs(&self) -> &SqsHandle {
+        self.sqs.handle()
+    }
+
+    /// S3.
+    pub fn s3(&self) -> &S3 {
+        &self.s3
+    }
+
+    /// DynamoDB.
+    pub fn dynamodb(&self) -> &Dynamo {
+        &self.dynamo
+    }
+
+    /// The DNS stand-in, if functions use it.
+    pub fn dns(&self) -> Option<&DnsServer> {
+        self.dns.as_ref()
+    }
+
+    /// What the templates say.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// A table's name by logical id, or `Nested/LogicalId` where that is not unique.
+    ///
+    /// # Errors
+    /// If there is none or more than one.
+    pub fn table(&self, logical: &str) -> Result<&str, Error> {
+        Ok(&only(&self.model.tables, |t| &t.id, logical)?.name)
+    }
+
+    /// A bucket's name, likewise.
+    ///
+    /// # Errors
+    /// If there is none or more than one.
+    pub fn bucket(&self, logical: &str) -> Result<&str, Error> {
+        Ok(&only(&self.model.buckets, |b| &b.id, logical)?.name)
+    }
+
+    /// A queue's URL, likewise.
+    ///
+    /// # Errors
+    /// If there is none or more than one.
+    pub fn queue_url(&self, logical: &str) -> Result<String, Error> {
+        let queue = only(&self.model.queues, |q| &q.id, logical)?;
+        Ok(format!("{}/{ACCOUNT_ID}/{}", self.endpoints.sqs, queue.name))
+    }
+
+    /// The environment of a function, for code that wants to see what it sees. Empty if there is no such function.
+    pub fn function_env(&self, name: &str) -> BTreeMap<String, String> {
+        let function = self.model.function(name);
+        function.map(|f| environment(f, &self.endpoints, &self.options)).unwrap_or_default()
+    }
+
+    /// Access key and secret of the stack itself, for clients that are no function.
+    pub fn credentials(&self) -> (String, String) {
+        credentials(STACK_KEY)
+    }
+
+    /// Runs the first schedule of a function now and waits for it.
+    ///
+    /// # Errors
+    /// If it has none, or the run fails.
+    pub async fn run_schedule(&self, function: &str) -> Result<bytes::Bytes, Error> {
+        let missing = || Error::NoResource(format!("schedule of {function}"));
+        let source =
+            self.model.sources.iter().filter(|s| s.function == function).find_map(|s| match &s.kind {
+                SourceKind::Schedule(schedule) => Some(schedule),
+                _ => None,
+            });
+        let event = schedule::event(source.ok_or_else(missing)?, jiff::Timestamp::now());
+        let invoker = self.invoker.as_ref().ok_or_else(missing)?;
+        Ok(invoker.invoke(function, &event).await?)
+    }
+
+    /// Ends the triggers, then the functions, then the services.
+    pub async fn stop(self) {
+        self.pollers.stop(GRACE).await;
+        if let Some(front) = self.front {
+            front.shutdown().await;
+        }
+        self.lambda.shutdown().await;
+        self.s3.stop().await;
+        self.sqs_server.shutdown().await;
+        self.awsim.stop().await;
+        self.dynamo.stop().await;
+        if let Some(dns) = self.dns {
+            dns.shutdown().await;
+        }
+    }
+}
+
+fn front_options(model: &Model) -> FrontOptions {
+    let routes = model.routes.iter().map(|r| Route {
+        method: r.method.clone(),
+        path: r.path.clone(),
+        function: r.function.clone(),
+        timeout: r.timeout,
+    });
+    let cors = model.cors.as_ref().map(|c| Cors {
+        allow_origins: c.allow_origins.clone(),
+        allow_methods: c.allow_methods.clone(),
+        allow_headers: c.allow_headers.clone(),
+        expose_headers: c.expose_headers.clone(),
+        max_age: c.max_age,
+        allow_credentials: c.allow_credentials,
+    });
+    FrontOptions {
+        routes: routes.collect(),
+        cors,
+        api_id: "local".to_owned(),
+        stage: "$default".to_owned(),
+        account_id: ACCOUNT_ID.to_owned(),
+    }
+}
+
+/// The binary of every function, or none at all if functions do not run here.
+fn binaries(model: &Model, options: &StackOptions) -> Result<BTreeMap<String, PathBuf>, Error> {
+    if !options.functions {
+        return Ok(BTreeMap::new());
+    }
+    let folder = binary_folder(&options.root, options.profile);
+    let found = model.functions.iter().map(|f| {
+        let path = options.binaries.get(&f.name).cloned().unwrap_or_else(|| folder.join(&f.name));
+        match path.is_file() {
+            true => Ok((f.name.clone(), path)),
+            false => Err(Error::NoBinary { name: f.name.clone(), path }),
+        }
+    });
+    found.collect()
+}
+
+fn only<'a, T>(items: &'a [T], id: impl Fn(&T) -> &ResourceId, logical: &str) -> Result<&'a T, Error> {
+    let wanted = |item: &&T| {
+        let id = id(item);
+        match logical.split_once('/') {
+            None => id.logical == logical,
+            Some((stack, logical)) => {
+                id.logical == logical && (id.stack == stack || id.stack.ends_with(&format!("-{stack}")))
+            }
+        }
+    };
+    let mut found = items.iter().filter(wanted);
+    match (found.next(), found.next()) {
+        (Some(one), None) => Ok(one),
+        _ => Err(Error::NoResource(logical.to_owned())),
+    }
+}
+
+struct Ports {
+    front: TcpListener,
+    dynamodb: TcpListener,
+    s3: TcpListener,
+    sqs: TcpListener,
+    kms: TcpListener,
+    lambda: TcpListener,
+}
+
+impl Ports {
+    /// The API's port exactly; the services on the free ones after it, so that they tend to stay the same.
+    async fn bind(options: &StackOptions) -> Result<Self, Error> {
+        let front = match options.functions {
+            true => TcpListener::bind(("127.0.0.1", options.port.unwrap_or(0))).await?,
+            // Somebody else serves the API then.
+            false => TcpListener::bind(("127.0.0.1", 0)).await?,
+        };
+        let mut next = options.port;
+        Ok(Self {
+            front,
+            dynamodb: following(&mut next).await?,
+            s3: following(&mut next).await?,
+            sqs: following(&mut next).await?,
+            kms: following(&mut next).await?,
+            lambda: following(&mut next).await?,
+        })
+    }
+
+    fn endpoints(&self) -> Result<Endpoints, Error> {
+        Ok(Endpoints {
+            dynamodb: url(&self.dynamodb)?,
+            s3: url(&self.s3)?,
+            sqs: url(&self.sqs)?,
+            kms: url(&self.kms)?,
+            lambda: url(&self.lambda)?,
+            dns: None,
+        })
+    }
+}
+
+async fn following(next: &mut Option<u16>) -> Result<TcpListener, Error> {
+    while let Some(port) = next.and_then(|p| p.checked_add(1)) {
+        *next = Some(port);
+        match TcpListener::bind(("127.0.0.1", port)).await {
+            Ok(listener) => return Ok(listener),
+            Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(TcpListener::bind("127.0.0.1:0").await?)
+}
+
+fn url(listener: &TcpListener) -> Result<String, Error> {
+    Ok(format!("http://{}", listener.local_addr()?))
+}

@@ -1,0 +1,50 @@
+//! What a function finds in its environment here, and the keys it signs with.
+
+use std::collections::BTreeMap;
+
+use super::Endpoints;
+use crate::REGION;
+use crate::options::StackOptions;
+use crate::template::model::Function;
+
+/// The key of the stack itself and its users.
+pub(crate) const STACK_KEY: &str = "local-stack";
+
+/// A function's access key and secret. Made from its name, so that a service can tell who calls.
+pub(crate) fn credentials(name: &str) -> (String, String) {
+    (name.to_uppercase().replace('-', "_"), format!("{name}-secret"))
+}
+
+/// Defaults, then the template, then what must be so on this machine, then the caller's overrides.
+pub(crate) fn environment(
+    function: &Function,
+    endpoints: &Endpoints,
+    options: &StackOptions,
+) -> BTreeMap<String, String> {
+    let (key, secret) = credentials(&function.name);
+    let local = [
+        ("AWS_ENDPOINT_URL_DYNAMODB", &endpoints.dynamodb),
+        ("AWS_ENDPOINT_URL_S3", &endpoints.s3),
+        ("AWS_ENDPOINT_URL_SQS", &endpoints.sqs),
+        ("AWS_ENDPOINT_URL_KMS", &endpoints.kms),
+        ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &endpoints.kms),
+        ("AWS_ENDPOINT_URL_SSM", &endpoints.kms),
+        ("AWS_ACCESS_KEY_ID", &key),
+        ("AWS_SECRET_ACCESS_KEY", &secret),
+    ];
+    let mut env = owned([("ENVIRONMENT", "dev"), ("LOG_FORMAT", "text")]);
+    env.extend(function.env.clone());
+    env.extend(owned([
+        ("AWS_REGION", REGION),
+        ("AWS_DEFAULT_REGION", REGION),
+        ("AWS_S3_USE_PATH_STYLE", "1"),
+    ]));
+    env.extend(local.map(|(name, value)| (name.to_owned(), value.clone())));
+    env.extend(endpoints.dns.iter().map(|dns| ("DNS_SERVER".to_owned(), dns.clone())));
+    env.extend(options.env.clone());
+    env
+}
+
+fn owned<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, String> {
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+}

@@ -1,0 +1,86 @@
+//! `stack.json`: how scripts and other commands find a running stack.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::seed::Seeded;
+use crate::stack::{Endpoints, Stack};
+use crate::{Error, data, files};
+
+const NAME: &str = "stack.json";
+
+/// The file's content. There while the stack is ready, and only then.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StackFile {
+    /// The HTTP API.
+    pub base_url: String,
+    /// A key for the sample account.
+    pub api_key: String,
+    /// A key that may do all.
+    pub admin_key: String,
+    /// `dynamodb`, `s3`, `sqs`, `kms`, `lambda`, `dns`.
+    #[serde(flatten)]
+    pub endpoints: Endpoints,
+    /// `AWS_ACCESS_KEY_ID` for the services.
+    pub access_key_id: String,
+    /// `AWS_SECRET_ACCESS_KEY` for the services.
+    pub secret_access_key: String,
+    /// Table names by logical id.
+    pub tables: BTreeMap<String, String>,
+    /// Queue URLs by logical id.
+    pub queues: BTreeMap<String, String>,
+    /// Bucket names by logical id.
+    pub buckets: BTreeMap<String, String>,
+    /// The data folder.
+    pub data: PathBuf,
+}
+
+impl StackFile {
+    /// Describes a stack.
+    pub fn of(stack: &Stack, seeded: &Seeded) -> Self {
+        let model = stack.model();
+        let (access_key_id, secret_access_key) = stack.credentials();
+        let queue_url = |name: &str| format!("{}/{}/{name}", stack.endpoints().sqs, crate::ACCOUNT_ID);
+        Self {
+            base_url: stack.base_url().to_owned(),
+            api_key: seeded.api_key.clone(),
+            admin_key: seeded.admin_key.clone(),
+            endpoints: stack.endpoints().clone(),
+            access_key_id,
+            secret_access_key,
+            tables: model.tables.iter().map(|t| (t.id.logical.clone(), t.name.clone())).collect(),
+            queues: model.queues.iter().map(|q| (q.id.logical.clone(), queue_url(&q.name))).collect(),
+            buckets: model.buckets.iter().map(|b| (b.id.logical.clone(), b.name.clone())).collect(),
+            data: stack.data().to_owned(),
+        }
+    }
+
+    /// Writes it into the data folder.
+    ///
+    /// # Errors
+    /// As the file system.
+    pub fn write(&self) -> Result<(), Error> {
+        Ok(files::replace(&self.data.join(NAME), &serde_json::to_vec_pretty(self)?)?)
+    }
+
+    /// Removes it: the stack is not ready, or no more.
+    pub fn remove(folder: &Path) {
+        // Absent is as good as removed.
+        let _ = std::fs::remove_file(folder.join(NAME));
+    }
+
+    /// Reads that of a running stack.
+    ///
+    /// # Errors
+    /// If no stack runs on the folder, or it is not ready yet.
+    pub fn read(folder: &Path) -> Result<Self, Error> {
+        let not_running = || Error::NotRunning(folder.to_owned());
+        if !data::in_use(folder) {
+            return Err(not_running());
+        }
+        let bytes = std::fs::read(folder.join(NAME)).map_err(|_| not_running())?;
+        Ok(serde_json::from_slice(&bytes)?)
+    }
+}
