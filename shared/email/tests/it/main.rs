@@ -1,0 +1,7 @@
+//! The engine from outside.
+
+mod isemail;
+mod properties;
+mod syntax;
+mod verdict;
+mod verify;
