@@ -50,7 +50,7 @@ async fn eight_consumers_get_each_of_two_thousand_messages_once() {
         assert_eq!(send.send().await.unwrap().successful().len(), 10);
     }
     consumers.join_all().await;
-    let seen = seen.lock().unwrap();
+    let seen = std::mem::take(&mut *seen.lock().unwrap());
     assert_eq!(seen.len(), MESSAGES);
     assert_eq!(seen.iter().collect::<HashSet<_>>().len(), MESSAGES);
     assert_eq!(test.counts(&url).await, (0, 0, 0));

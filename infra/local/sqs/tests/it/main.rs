@@ -1,4 +1,5 @@
 //! The server as `aws-sdk-sqs` sees it over HTTP.
+#![expect(clippy::unwrap_used, reason = "clippy exempts test functions, not the helpers they share")]
 
 mod batches;
 mod durability;

@@ -152,7 +152,7 @@ async fn a_redrive_policy_needs_an_existing_target_of_the_same_type() {
         serde_json::from_str(&test.attributes(&source).await[&RedrivePolicy]).unwrap();
     assert_eq!(kept, serde_json::json!({ "deadLetterTargetArn": arn("dead"), "maxReceiveCount": 3 }));
     let sources = test.client.list_dead_letter_source_queues().queue_url(&dead).send().await.unwrap();
-    assert_eq!(sources.queue_urls, [source.clone()]);
+    assert_eq!(sources.queue_urls, std::slice::from_ref(&source));
     let clear = test.client.set_queue_attributes().queue_url(&source).attributes(RedrivePolicy, "");
     clear.send().await.unwrap();
     assert!(!test.attributes(&source).await.contains_key(&RedrivePolicy));
