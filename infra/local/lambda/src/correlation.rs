@@ -23,6 +23,13 @@ struct Context {
 struct Record {
     #[serde(default, rename = "messageAttributes")]
     attributes: HashMap<String, Attribute>,
+    body: Option<String>,
+}
+
+/// A queue message that is one of Piecework's own events.
+#[derive(Deserialize)]
+struct Message {
+    correlation_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -37,14 +44,18 @@ fn names_it(name: &str) -> bool {
     plain.eq_ignore_ascii_case("correlationid") || plain.eq_ignore_ascii_case("xcorrelationid")
 }
 
-/// From an HTTP event's header, else from the first queue message that has the attribute, else API Gateway's
-/// request id; none for other events and for what is not JSON.
+/// From an HTTP event's header, else from the first queue message that has one in its attributes or its body, else
+/// API Gateway's request id; none for other events and for what is not JSON.
 pub(crate) fn of(payload: &[u8]) -> Option<String> {
     let peek: Peek = serde_json::from_slice(payload).ok()?;
     let header = peek.headers.into_iter().find(|(name, _)| names_it(name)).map(|(_, value)| value);
-    let attributes = peek.records.into_iter().flat_map(|record| record.attributes);
-    let attribute = || attributes.into_iter().find(|(name, _)| names_it(name)).and_then(|(_, a)| a.value);
-    header.or_else(attribute).or(peek.request_context.request_id)
+    let queued = || peek.records.into_iter().find_map(of_message);
+    header.or_else(queued).or(peek.request_context.request_id)
+}
+
+fn of_message(record: Record) -> Option<String> {
+    let attribute = record.attributes.into_iter().find(|(name, _)| names_it(name)).and_then(|(_, a)| a.value);
+    attribute.or_else(|| serde_json::from_str::<Message>(&record.body?).ok()?.correlation_id)
 }
 
 #[cfg(test)]
@@ -58,6 +69,8 @@ mod tests {
         let queue =
             r#"{"Records":[{"messageId":"m","messageAttributes":{"correlation_id":{"stringValue":"c2"}}}]}"#;
         assert_eq!(of(queue).as_deref(), Some("c2"));
+        let body = r#"{"Records":[{"body":"text"},{"body":"{\"id\":1,\"correlation_id\":\"c3\"}"}]}"#;
+        assert_eq!(of(body).as_deref(), Some("c3"));
         assert_eq!(of(r#"{"Records":[{"dynamodb":{}}]}"#), None);
         assert_eq!(of("[1]"), None);
         assert_eq!(of("not json"), None);

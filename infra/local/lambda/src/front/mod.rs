@@ -28,7 +28,8 @@ pub use routes::Route;
 
 /// Largest request body, in bytes (HTTP API quota "payload size", 10 MB).
 const MAX_BODY: usize = 10 * 1024 * 1024;
-/// Largest request line and headers together, in bytes (HTTP API quota).
+/// Largest request line and headers together, in bytes (HTTP API quota). Beyond about 400 KB, or 64 KB of path and
+/// query, the HTTP server answers 431 or 414 before this is looked at, without a body.
 const MAX_HEAD: usize = 10_240;
 /// How long a shutdown waits for running requests.
 const GRACE: Duration = Duration::from_secs(5);
@@ -155,7 +156,9 @@ impl Api {
             Body::Broken => return message(StatusCode::BAD_REQUEST, "Bad Request"),
         };
         let raw_path = event::decoded_path(parts.uri.path());
-        let Some(path) = self.below_stage(&raw_path) else { return not_found() };
+        // Not for `OPTIONS *` and the like, which no route has.
+        let path = if raw_path.starts_with('/') { self.below_stage(&raw_path) } else { None };
+        let Some(path) = path else { return not_found() };
         let Some((route, path_parameters)) = self.routes.find(parts.method.as_str(), path) else {
             return not_found();
         };

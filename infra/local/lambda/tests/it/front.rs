@@ -18,7 +18,7 @@ fn route(key: &str, function: &str) -> Route {
 }
 
 async fn serve_with(cors: Option<Cors>, stage: &str, keys: &[&str]) -> (Front, Lambda) {
-    let http = FunctionSpec { binary: example("http"), ..spec("http") };
+    let http = FunctionSpec { binary: example("lambda_http_function"), ..spec("http") };
     let (lambda, _) = start(vec![spec("raw"), http]).await;
     let routes =
         keys.iter().map(|key| route(key, if key.contains("/http") { "http" } else { "raw" })).collect();
@@ -143,12 +143,47 @@ async fn lambda_http_gets_the_request_that_was_sent_and_its_response_comes_back(
     let host = front.base_url();
     assert_eq!(header(&answer, "x-uri"), Some(format!("{host}/http/%C3%A9%20x?a=1&a=2%2C3").as_str()));
     assert_eq!((header(&answer, "x-method"), header(&answer, "x-cookie")), (Some("PUT"), Some("s=1; t=2")));
-    assert_eq!(header(&answer, "x-query"), Some("1|2,3"));
+    assert_eq!((header(&answer, "x-query"), header(&answer, "x-id")), (Some("1|2,3"), Some("\\u{e9} x")));
     let cookies: Vec<_> =
         answer.headers().get_all("set-cookie").iter().map(|v| v.to_str().unwrap().to_owned()).collect();
     assert_eq!(cookies, ["one=1; Path=/", "two=2; HttpOnly"]);
     assert_eq!(header(&answer, "content-type"), Some("application/octet-stream"));
     assert_eq!(answer.bytes().await.unwrap(), bytes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_but_legal_requests_reach_lambda_http_whole() {
+    let (front, lambda) = serve().await;
+    for id in [
+        "%23",
+        "%00",
+        "%0A",
+        "%5C",
+        "%22",
+        "%7B",
+        "%FF",
+        "%25",
+        "%25zz",
+        "..",
+        "%E2%80%AE",
+        "a;b",
+        "%3Fx",
+        "+",
+    ] {
+        let found = id != "%3Fx";
+        let request =
+            format!("GET /http/{id}?%00=%FF&#& HTTP/1.1\r\nhost: [::1]:80\r\nconnection: close\r\n\r\n");
+        let answer = raw(&front, request.as_bytes()).await;
+        assert!(answer.starts_with(if found { "HTTP/1.1 201 " } else { "HTTP/1.1 404 " }), "{id}: {answer}");
+    }
+    for name in [&b"\xc3\xa9"[..], b"\xe9", b"\t"] {
+        let mut request = b"GET /http/1 HTTP/1.0\r\nx-name: ".to_vec();
+        request.extend_from_slice(name);
+        request.extend_from_slice(b"\r\n\r\n");
+        let answer = raw(&front, &request).await;
+        assert!(answer.starts_with("HTTP/1.0 201 "), "{answer}");
+    }
+    assert!(lambda.reports().iter().all(|r| r.outcome == local_lambda::Outcome::Ok));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -240,6 +275,12 @@ async fn what_the_gateway_answers_itself_has_its_status_and_message() {
     eventually("the slow invocation ended", || lambda.reports().len() == 4).await;
     assert_eq!(lambda.reports()[3].outcome, local_lambda::Outcome::Ok);
     assert!(lambda.reports()[3].duration >= Duration::from_secs(4));
+    let many =
+        format!("GET /any HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{}\r\n", "a: b\r\n".repeat(3000));
+    let many = raw(&front, many.as_bytes()).await;
+    assert!(many.starts_with("HTTP/1.1 431 ") && many.contains("Request Header Fields Too Large"), "{many}");
+    let star = raw(&front, b"OPTIONS * HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    assert!(star.starts_with("HTTP/1.1 404 "), "{star}");
     let bad_host = raw(&front, b"GET /any HTTP/1.1\r\nhost: a b\r\nconnection: close\r\n\r\n").await;
     assert!(
         bad_host.starts_with("HTTP/1.1 400 ") && bad_host.ends_with(r#"{"message":"Bad Request"}"#),

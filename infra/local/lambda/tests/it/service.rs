@@ -302,8 +302,11 @@ async fn dropping_the_service_ends_its_sandboxes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sandboxes_end_by_themselves_when_their_service_is_killed() {
-    let mut parent =
-        Command::new(example("parent")).arg(example("function")).stdout(Stdio::piped()).spawn().unwrap();
+    let mut parent = Command::new(example("lambda_parent"))
+        .arg(example("lambda_function"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut line = String::new();
     std::io::BufReader::new(parent.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let pids: Vec<u32> = line.split_whitespace().map(|pid| pid.parse().unwrap()).collect();

@@ -46,7 +46,7 @@ pub fn example(name: &str) -> PathBuf {
 pub fn spec(name: &str) -> FunctionSpec {
     FunctionSpec {
         name: name.to_owned(),
-        binary: example("function"),
+        binary: example("lambda_function"),
         env: BTreeMap::from([("OWN".to_owned(), "value".to_owned())]),
         memory_mb: 128,
         timeout: Duration::from_secs(20),

@@ -15,7 +15,7 @@ async fn handle(request: Request) -> Result<Response<Body>, Error> {
         .header("x-method", request.method().as_str())
         .header("x-uri", request.uri().to_string())
         .header("x-cookie", header("cookie"))
-        .header("x-id", request.path_parameters().first("id").unwrap_or("-"))
+        .header("x-id", request.path_parameters().first("id").unwrap_or("-").escape_default().to_string())
         .header("x-query", request.query_string_parameters().all("a").unwrap_or_default().join("|"))
         .header("content-type", header("content-type"));
     for cookie in ["one=1; Path=/", "two=2; HttpOnly"] {
