@@ -2,8 +2,6 @@
 //! its flags) and `roles.fst` (a set of local parts). Backwards, so that one walk from the last label meets every
 //! parent domain on its way.
 
-#![expect(clippy::print_stdout, reason = "a build script speaks to cargo this way")]
-
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;

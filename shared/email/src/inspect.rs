@@ -1,7 +1,8 @@
 //! All that can be said of an address without asking anybody.
 
 use crate::lists::{self, DomainClass};
-use crate::syntax::{EmailAddress, SyntaxError};
+use crate::syntax::EmailAddress;
+use crate::syntax_error::SyntaxError;
 use crate::{repair, typo};
 
 /// An address as given, and what its text alone tells.

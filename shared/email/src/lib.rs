@@ -12,7 +12,7 @@
 //! assert_eq!(verdict(&found, Some(&MailRoute::NxDomain), None).status, Status::Invalid);
 //! ```
 //!
-//! - [`inspect`] looks at the text: [`EmailAddress`], word lists ([`lists`]), slips of the finger.
+//! - [`inspect()`] looks at the text: [`EmailAddress`], word lists ([`lists`]), slips of the finger.
 //! - [`route`] is the one door to a network: [`route::Resolver`] and [`route::SmtpProbe`] are implemented elsewhere.
 //! - [`verdict()`] decides; its table is the product's answer to "may I send".
 //! - [`verify`] asks and puts the pieces together into a [`Verification`]; [`Verification::new`] does without asking.
@@ -26,13 +26,13 @@ mod repair;
 mod result;
 pub mod route;
 mod syntax;
+mod syntax_error;
 mod typo;
 mod verdict;
 
 pub use inspect::{Inspection, inspect};
 pub use provider::Provider;
 pub use result::{Mx, NoProbe, Server, Syntax, Verification, verify};
-pub use syntax::{
-    EmailAddress, MAX_ADDRESS, MAX_DOMAIN, MAX_LABEL, MAX_LOCAL, Refused, SYNTAX_ERRORS, SyntaxError,
-};
+pub use syntax::{EmailAddress, MAX_ADDRESS, MAX_DOMAIN, MAX_LABEL, MAX_LOCAL};
+pub use syntax_error::{Refused, SYNTAX_ERRORS, SyntaxError};
 pub use verdict::{Status, SubStatus, Verdict, verdict};

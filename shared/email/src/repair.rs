@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use crate::chars;
-use crate::syntax::{SyntaxError, parse_strict};
+use crate::syntax::parse_strict;
+use crate::syntax_error::SyntaxError;
 use crate::{lists, typo};
 
 /// No text longer than this is worth mending.

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::inspect::Inspection;
 use crate::provider::Provider;
 use crate::route::{MailRoute, MxHost, Resolver, SmtpOutcome, SmtpProbe};
-use crate::syntax::{EmailAddress, SyntaxError};
+use crate::syntax::EmailAddress;
+use crate::syntax_error::SyntaxError;
 use crate::verdict::{Status, SubStatus, Verdict, verdict};
 
 /// One address, verified. `null` means not known or not applicable, never `false`.
@@ -143,7 +144,7 @@ impl Verification {
     }
 }
 
-/// Verifies an address that was [`inspect`](crate::inspect)ed: asks for its route, and where mail can take that, and
+/// Verifies an address that was [`inspect`](crate::inspect())ed: asks for its route, and where mail can take that, and
 /// there is a probe, the mail server. Asks nobody where the syntax settles it.
 pub async fn verify<R: Resolver + Sync, P: SmtpProbe + Sync>(
     inspection: Inspection,
