@@ -139,7 +139,7 @@ impl RuntimeApi {
     }
 
     async fn answer(&self, id: &str, request: Request<Incoming>, failed: bool) -> Answer {
-        if let Err(refusal) = self.check(id) {
+        if let Some(refusal) = self.refuse(id) {
             return refusal;
         }
         let error_type = request.headers().get("lambda-runtime-function-error-type").cloned();
@@ -155,12 +155,13 @@ impl RuntimeApi {
             }
         };
         // Checked again: a second answer may have come while this one was read.
-        let done = match self.check(id) {
-            Ok(()) => match std::mem::replace(&mut *lock(&self.state), State::Idle(Some(id.to_owned()))) {
-                State::Running(_, done) => done,
-                State::Idle(_) => return transition("Ready", "InvocationResponse"),
-            },
-            Err(refusal) => return refusal,
+        if let Some(refusal) = self.refuse(id) {
+            return refusal;
+        }
+        let State::Running(_, done) =
+            std::mem::replace(&mut *lock(&self.state), State::Idle(Some(id.to_owned())))
+        else {
+            return transition("Ready", "InvocationResponse");
         };
         let (outcome, answer) = match body {
             None => {
@@ -175,12 +176,12 @@ impl RuntimeApi {
     }
 
     /// 400 for an id that is not the current one, 403 when the current one has been answered.
-    fn check(&self, id: &str) -> Result<(), Answer> {
+    fn refuse(&self, id: &str) -> Option<Answer> {
         match &*lock(&self.state) {
-            State::Running(current, _) if current == id => Ok(()),
-            State::Idle(Some(last)) if last == id => Err(transition("Ready", "InvocationResponse")),
+            State::Running(current, _) if current == id => None,
+            State::Idle(Some(last)) if last == id => Some(transition("Ready", "InvocationResponse")),
             State::Running(..) | State::Idle(_) => {
-                Err(error(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID"))
+                Some(error(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID"))
             }
         }
     }

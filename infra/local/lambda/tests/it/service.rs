@@ -302,7 +302,10 @@ async fn dropping_the_service_ends_its_sandboxes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sandboxes_end_by_themselves_when_their_service_is_killed() {
+    // What the killed service cannot clean up is cleaned up here.
+    let folder = tempfile::tempdir().unwrap();
     let mut parent = Command::new(example("lambda_parent"))
+        .env("TMPDIR", folder.path())
         .arg(example("lambda_function"))
         .stdout(Stdio::piped())
         .spawn()
