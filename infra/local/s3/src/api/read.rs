@@ -144,8 +144,7 @@ impl Api {
                 Ok((object, bytes, content_range, payload))
             })
             .await?;
-        let mut out = GetObjectOutput::default();
-        out.body = Some(match payload {
+        let body = match payload {
             Payload::Small(bytes) => StreamingBlob::from(Body::from(bytes)),
             Payload::Large(file) => {
                 let mut file = tokio::fs::File::from_std(file);
@@ -153,7 +152,8 @@ impl Api {
                 let stream = ReaderStream::with_capacity(file.take(bytes.end - bytes.start), 256 * 1024);
                 StreamingBlob::wrap(stream)
             }
-        });
+        };
+        let mut out = GetObjectOutput { body: Some(body), ..Default::default() };
         let checksums = input.checksum_mode.is_some();
         describe!(out, object, bytes, content_range, checksums);
         Ok(S3Response::new(out))

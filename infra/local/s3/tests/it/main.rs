@@ -1,5 +1,5 @@
 //! The server through the real SDK and through plain HTTP.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a failed step is a failed test")]
+#![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 mod browser;
 mod durability;
