@@ -33,7 +33,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let lambda = lambda.clone();
         tokio::spawn(async move { lambda.invoke("f", Bytes::from_static(event.as_bytes())).await })
     };
-    let busy = invoke(r#"{"do":"sleep","ms":300}"#);
+    let busy = invoke(r#"{"do":"sleep","ms":2000}"#);
+    while lambda.sandboxes().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     invoke("{}").await??;
     let pids: Vec<String> = lambda.sandboxes().iter().map(|s| s.pid.to_string()).collect();
     writeln!(std::io::stdout(), "{}", pids.join(" "))?;

@@ -13,7 +13,7 @@ use tokio::{
 
 fn route(key: &str, function: &str) -> Route {
     let (method, path) = key.split_once(' ').unwrap_or(("ANY", key));
-    let timeout = if path.starts_with("/do") { Duration::from_secs(2) } else { Duration::from_secs(30) };
+    let timeout = if path.starts_with("/do") { Duration::from_secs(4) } else { Duration::from_secs(30) };
     Route { method: method.into(), path: path.into(), function: function.into(), timeout }
 }
 
@@ -270,11 +270,11 @@ async fn what_the_gateway_answers_itself_has_its_status_and_message() {
     expect(command(json!({"do": "fail"})), 500, "Internal Server Error").await;
     expect(command(json!({"do": "abort"})), 500, "Internal Server Error").await;
     expect(command(json!({"do": "big", "bytes": 7_000_000})), 500, "Internal Server Error").await;
-    expect(command(json!({"do": "sleep", "ms": 4000})), 503, "Service Unavailable").await;
+    expect(command(json!({"do": "sleep", "ms": 6000})), 503, "Service Unavailable").await;
     // The function ran on after the gateway had given up.
     eventually("the slow invocation ended", || lambda.reports().len() == 4).await;
     assert_eq!(lambda.reports()[3].outcome, local_lambda::Outcome::Ok);
-    assert!(lambda.reports()[3].duration >= Duration::from_secs(4));
+    assert!(lambda.reports()[3].duration >= Duration::from_secs(6));
     let many =
         format!("GET /any HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{}\r\n", "a: b\r\n".repeat(3000));
     let many = raw(&front, many.as_bytes()).await;

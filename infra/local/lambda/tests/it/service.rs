@@ -79,7 +79,7 @@ async fn sandboxes_are_reused_last_in_first_out_and_start_cold_once() {
     assert_eq!(as_json["outcome"], "ok");
 
     let first = lambda.sandboxes()[0].id;
-    let held = busy(&lambda, "f", 200).await;
+    let held = busy(&lambda, "f", 1500).await;
     invoke(&lambda, "f", json!(1)).await.unwrap();
     let second = lambda.sandboxes()[1].id;
     held.await.unwrap().unwrap();
@@ -108,7 +108,7 @@ async fn sixty_four_callers_share_four_sandboxes_and_all_are_answered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn at_the_limit_one_caller_waits_and_the_other_is_throttled() {
     let (lambda, _) = start(vec![local_lambda::FunctionSpec { max_concurrency: 1, ..spec("f") }]).await;
-    let held = busy(&lambda, "f", 300).await;
+    let held = busy(&lambda, "f", 1500).await;
     let throttled = lambda.try_invoke("f", Bytes::from_static(b"1")).await;
     assert!(matches!(throttled, Err(InvokeError::Throttled)));
     assert_eq!(invoke(&lambda, "f", json!(7)).await.unwrap(), 7);
@@ -120,12 +120,13 @@ async fn at_the_limit_one_caller_waits_and_the_other_is_throttled() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_timeout_kills_the_sandbox_and_says_so_as_lambda_does() {
     let (lambda, _) =
-        start(vec![local_lambda::FunctionSpec { timeout: Duration::from_millis(500), ..spec("slow") }]).await;
+        start(vec![local_lambda::FunctionSpec { timeout: Duration::from_millis(1500), ..spec("slow") }])
+            .await;
     invoke(&lambda, "slow", json!(1)).await.unwrap();
     let pid = lambda.sandboxes()[0].pid;
     let error = invoke(&lambda, "slow", json!({"do": "sleep", "ms": 60_000})).await.unwrap_err();
-    assert!(matches!(error, InvokeError::TimedOut { after } if after == Duration::from_millis(500)));
-    assert_eq!(error.to_string(), "Task timed out after 0.50 seconds");
+    assert!(matches!(error, InvokeError::TimedOut { after } if after == Duration::from_millis(1500)));
+    assert_eq!(error.to_string(), "Task timed out after 1.50 seconds");
     assert!(!alive(pid));
     assert_eq!(lambda.reports().last().unwrap().outcome, Outcome::TimedOut);
     assert_eq!(invoke(&lambda, "slow", json!(2)).await.unwrap(), 2);
