@@ -23,15 +23,15 @@ fn main() -> Result<(), Failure> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let this = std::env::current_exe()?;
     match &arguments[..] {
-        [kind, path, step] if step == "make" => make(kind, Path::new(path)),
-        [kind, path] => measure(kind, Path::new(path)),
+        [step, kind, path] if step == "make" => make(kind, Path::new(path)),
+        [step, kind, path] if step == "measure" => measure(kind, Path::new(path)),
         wanted => {
             for kind in
                 KINDS.iter().filter(|kind| wanted.is_empty() || wanted.iter().any(|wanted| wanted == *kind))
             {
                 let file = tempfile::NamedTempFile::new()?;
-                Command::new(&this).arg(kind).arg(file.path()).arg("make").status()?;
-                Command::new(&this).arg(kind).arg(file.path()).status()?;
+                Command::new(&this).arg("make").arg(kind).arg(file.path()).status()?;
+                Command::new(&this).arg("measure").arg(kind).arg(file.path()).status()?;
             }
             Ok(())
         }

@@ -16,11 +16,9 @@ pub enum ListError {
     OnlyHeader,
     /// The content is of another kind than the name's extension.
     #[error(
-        "`{name}` holds {found}, which its name does not say. Upload a real .csv, .tsv, .txt or .xlsx file."
+        "The file's content is {found}, not what its name says. Upload a real .csv, .tsv, .txt or .xlsx file."
     )]
     NotWhatItSays {
-        /// The file's name as given.
-        name: String,
         /// What was found: `png`, `pdf`, `zip`, `xls (old Excel) or password-protected`, `html`, `binary`, …
         found: &'static str,
     },

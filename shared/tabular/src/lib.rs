@@ -11,7 +11,7 @@
 //! ```
 //! use tabular::{Format, Hints, Item, Limits, ListReader};
 //! let file = "Name;E-Mail\r\nAda;ada@example.com\r\nBob;\r\n".as_bytes();
-//! let list = ListReader::text(file, Format::Csv, Hints::default(), Limits::default())?;
+//! let list = ListReader::text(file, Format::Csv, &Hints::default(), &Limits::default())?;
 //! assert_eq!(list.layout().delimiter, Some(';'));
 //! let items = list.collect::<Result<Vec<_>, _>>()?;
 //! assert!(matches!(&items[0], Item::Row(row) if row.line() == 2 && row.address() == "ada@example.com"));

@@ -35,7 +35,7 @@ pub struct Limits {
     pub max_line_bytes: usize,
     /// Cells in a row. 512.
     pub max_columns: usize,
-    /// Bytes of all the parts of a workbook, unpacked. 1 GiB.
+    /// Bytes of all the parts of a workbook, unpacked. 2 GiB.
     pub max_uncompressed: u64,
     /// Unpacked bytes for each byte of the workbook's file, once it unpacks to more than 16 MiB. 100.
     pub max_ratio: u32,
@@ -49,7 +49,7 @@ impl Default for Limits {
             max_rows: 1_000_000,
             max_line_bytes: 64 << 10,
             max_columns: 512,
-            max_uncompressed: 1 << 30,
+            max_uncompressed: 2 << 30,
             max_ratio: 100,
             max_shared_strings_bytes: 256 << 20,
         }

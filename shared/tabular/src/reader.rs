@@ -1,6 +1,6 @@
 //! The reader: a source of records, the layout found in its first rows, and the rows.
 
-use std::{collections::VecDeque, io::Read, path::Path};
+use std::{collections::VecDeque, fmt, io::Read, path::Path};
 
 use crate::{
     error::{BadReason, BadRow, ListError},
@@ -163,6 +163,15 @@ impl ListReader {
             _ => BadReason::EmptyAddress,
         };
         Ok(Some(Item::Bad(BadRow { line, reason, cells: cells.to_vec() })))
+    }
+}
+
+impl fmt::Debug for ListReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListReader")
+            .field("layout", &self.layout)
+            .field("rows", &self.rows)
+            .finish_non_exhaustive()
     }
 }
 

@@ -18,26 +18,36 @@ pub enum Format {
     Xlsx,
 }
 
+impl Format {
+    /// The kind that a file's name says it is, before there is a file.
+    ///
+    /// # Errors
+    /// [`ListError::UnknownExtension`].
+    pub fn of_name(file_name: &str) -> Result<Self, ListError> {
+        let extension = file_name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+        match extension.as_deref() {
+            Some("csv") => Ok(Self::Csv),
+            Some("tsv" | "tab") => Ok(Self::Tsv),
+            Some("txt") => Ok(Self::Txt),
+            Some("xlsx") => Ok(Self::Xlsx),
+            _ => Err(ListError::UnknownExtension { name: file_name.into() }),
+        }
+    }
+}
+
 /// Holds the first bytes (1 KiB is plenty, a few will do) against what the file's name says.
 ///
 /// # Errors
 /// [`ListError::Empty`] without a byte, [`ListError::NotWhatItSays`], [`ListError::UnknownExtension`].
 /// Whether a zip is a workbook is known only when [`ListReader::xlsx`](crate::ListReader::xlsx) opens it.
 pub fn sniff(file_name: &str, head: &[u8]) -> Result<Format, ListError> {
-    let extension = file_name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
-    let format = match extension.as_deref() {
-        Some("csv") => Format::Csv,
-        Some("tsv" | "tab") => Format::Tsv,
-        Some("txt") => Format::Txt,
-        Some("xlsx") => Format::Xlsx,
-        _ => return Err(ListError::UnknownExtension { name: file_name.into() }),
-    };
+    let format = Format::of_name(file_name)?;
     if head.is_empty() {
         return Err(ListError::Empty);
     }
     match (format, found(head)) {
         (Format::Xlsx, "xlsx" | "zip") | (Format::Csv | Format::Tsv | Format::Txt, "text") => Ok(format),
-        (_, found) => Err(ListError::NotWhatItSays { name: file_name.into(), found }),
+        (_, found) => Err(ListError::NotWhatItSays { found }),
     }
 }
 

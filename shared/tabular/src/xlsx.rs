@@ -34,7 +34,7 @@ struct Workbook {
 impl Workbook {
     /// Follows the relationships from the package's root. A zip that is no workbook is not what its name says.
     fn find(zip: &Zip) -> Result<Self, ListError> {
-        let other = |found| ListError::NotWhatItSays { name: zip.name(), found };
+        let other = |found| ListError::NotWhatItSays { found };
         if !zip.has("[content_types].xml") {
             let found = if zip.has("mimetype") { "an OpenDocument file" } else { "zip" };
             return Err(other(found));

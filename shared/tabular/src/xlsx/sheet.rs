@@ -1,6 +1,6 @@
 //! The rows of a sheet.
 
-use std::path::Path;
+use std::{borrow::Cow, path::Path};
 
 use super::{
     Workbook, number,
@@ -21,6 +21,8 @@ pub(crate) struct SheetSource {
     xml: Xml,
     buffer: Vec<u8>,
     strings: Strings,
+    /// Scratch: the shared string at hand.
+    shared: Vec<u8>,
     styles: Vec<Shown>,
     from_1904: bool,
     row: Row,
@@ -79,6 +81,7 @@ impl SheetSource {
             xml: Xml::open(&zip, &workbook.sheet)?,
             buffer: Vec::new(),
             strings,
+            shared: Vec::new(),
             styles,
             from_1904: workbook.from_1904,
             row: Row::default(),
@@ -142,30 +145,31 @@ impl SheetSource {
     }
 
     fn end_cell(&mut self) -> Result<(), ListError> {
-        let text = std::mem::take(&mut self.cell.text);
+        let (text, column) = (self.cell.text.as_str(), self.cell.column);
         if text.is_empty() || self.row.bad.is_some() {
             return Ok(());
         }
-        let shown = match self.cell.kind {
-            Kind::Text => unescape_controls(&text).into_owned(),
+        let shown: Cow<'_, str> = match self.cell.kind {
+            Kind::Text => unescape_controls(text),
             Kind::Boolean => if text.trim() == "0" { "FALSE" } else { "TRUE" }.into(),
             Kind::Number => {
                 let style = self.styles.get(self.cell.style).copied().unwrap_or_default();
-                number::text(&text, style, self.from_1904)
+                number::text(text, style, self.from_1904).into()
             }
             Kind::Shared => {
-                let mut bytes = Vec::new();
+                self.shared.clear();
                 let found = match text.trim().parse() {
-                    Ok(index) => self.strings.get(index, &mut bytes)?,
+                    Ok(index) => self.strings.get(index, &mut self.shared)?,
                     Err(_) => false,
                 };
                 if !found {
                     return Err(ListError::damaged("a string that is not there"));
                 }
-                String::from_utf8(bytes).map_err(|_| ListError::damaged("a string that is not UTF-8"))?
+                str::from_utf8(&self.shared)
+                    .map_err(|_| ListError::damaged("a string that is not UTF-8"))?
+                    .into()
             }
         };
-        let column = self.cell.column;
         if shown.is_empty() {
             return Ok(());
         }
@@ -206,15 +210,23 @@ impl Row {
 
 impl Cell {
     fn begin(&mut self, tag: &Tag<'_>, row: &mut Row) {
-        self.column = tag.attribute("r").and_then(|reference| column(&reference)).unwrap_or(row.next);
+        (self.column, self.kind, self.style) = (row.next, Kind::Number, 0);
+        for (name, value) in tag.attributes() {
+            match name {
+                "r" => self.column = column(&value).unwrap_or(row.next),
+                "s" => self.style = value.parse().unwrap_or(0),
+                "t" => {
+                    self.kind = match &*value {
+                        "s" => Kind::Shared,
+                        "b" => Kind::Boolean,
+                        "str" | "inlineStr" | "e" | "d" => Kind::Text,
+                        _ => Kind::Number,
+                    }
+                }
+                _ => {}
+            }
+        }
         row.next = self.column + 1;
-        self.kind = match tag.attribute("t").as_deref() {
-            Some("s") => Kind::Shared,
-            Some("b") => Kind::Boolean,
-            Some("str" | "inlineStr" | "e" | "d") => Kind::Text,
-            _ => Kind::Number,
-        };
-        self.style = tag.attribute("s").and_then(|style| style.parse().ok()).unwrap_or(0);
         self.text.clear();
         self.inside = false;
         self.phonetic = 0;

@@ -52,12 +52,17 @@ impl Tag<'_> {
 
     /// An attribute's value by its local name.
     pub(super) fn attribute(&self, name: &str) -> Option<Cow<'_, str>> {
-        self.0
-            .attributes()
-            .with_checks(false)
-            .flatten()
-            .find(|attribute| attribute.key.local_name().into_inner() == name)
-            .and_then(|attribute| unescape(attribute.value))
+        self.attributes().find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+
+    /// The attributes by local name. One that cannot be read counts as not there.
+    pub(super) fn attributes(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+        let mut attributes = self.0.attributes();
+        attributes.with_checks(false);
+        attributes.flatten().filter_map(|attribute| {
+            let key = attribute.key.into_inner();
+            Some((key.rsplit_once(':').map_or(key, |(_, local)| local), unescape(attribute.value)?))
+        })
     }
 }
 

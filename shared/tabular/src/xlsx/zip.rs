@@ -98,11 +98,6 @@ impl Zip {
         Ok(Self { path: path.into(), entries, limit })
     }
 
-    /// The file's own name.
-    pub(super) fn name(&self) -> String {
-        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-    }
-
     pub(super) fn has(&self, part: &str) -> bool {
         self.entries.contains_key(&part.to_ascii_lowercase())
     }

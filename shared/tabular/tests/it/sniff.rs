@@ -2,7 +2,7 @@ use tabular::{Format, ListError, sniff};
 
 fn found(name: &str, head: &[u8]) -> &'static str {
     match sniff(name, head) {
-        Err(ListError::NotWhatItSays { found, .. }) => found,
+        Err(ListError::NotWhatItSays { found }) => found,
         other => panic!("{other:?}"),
     }
 }

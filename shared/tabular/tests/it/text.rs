@@ -197,7 +197,7 @@ fn a_given_encoding_is_used_unless_a_byte_order_mark_says_otherwise() {
 
 #[test]
 fn a_late_byte_that_is_not_utf_8_is_a_bad_row_and_nothing_is_mangled() {
-    let mut bytes = "email,n\né@x.com,é\n".repeat(1).into_bytes();
+    let mut bytes = "email,n\né@x.com,é\n".as_bytes().to_vec();
     bytes.extend("a@x.com,1\n".repeat(10_000).bytes());
     bytes.extend(b"b@x.com,\xe9t\xe9\nc@x.com,\xc3\xa9\n");
     // Halves of one character on both sides of a delimiter.
