@@ -1,10 +1,10 @@
 //! Workbooks (ECMA-376, Office Open XML), streamed.
 //!
-//! Why not `calamine`: it holds the shared strings of the workbook in one `Vec<String>`, which for a million distinct
-//! addresses alone is beyond what a processor has, and it unpacks what a hostile zip tells it to. Here a zip's directory
-//! is checked before anything is unpacked, parts are inflated as they are read and never beyond their declared size,
-//! shared strings go to disk beyond 16 MiB, and one XML event cannot take more than 1 MiB. Of a workbook only six parts
-//! are read (relationships, workbook, styles, strings, one sheet); what else the zip holds, zips in it too, is never unpacked.
+//! Why not `calamine`: it holds a workbook's shared strings in one `Vec<String>` without a bound, so that memory follows
+//! the input, and it has no limit on what a zip unpacks to. Here a zip's directory is checked before anything is unpacked,
+//! parts are inflated as they are read and never beyond their declared size, shared strings go to disk beyond 16 MiB, and
+//! one XML event takes about 1 MiB at most. Of a workbook only the relationships, the workbook part, styles, strings and
+//! one sheet are read; what else the zip holds, zips in it too, is never unpacked.
 
 mod number;
 mod sheet;
