@@ -19,6 +19,8 @@ use crate::options::{DataDir, Resolver, StackOptions};
 use crate::seed::{Seeded, first_request, seed};
 use crate::{Error, Stack, StackFile, data, demo, files, keys, openapi};
 
+/// What functions find in their environment, for `sam local --env-vars`.
+const ENV_FILE: &str = "env.json";
 /// The port of the HTTP API, or the next free one.
 const PORT: u16 = 9000;
 /// What is logged unless `RUST_LOG` says otherwise: awsim and dynoxide warn of every refused call.
@@ -204,10 +206,10 @@ async fn start(options: StackOptions, folder: &Path, common: &Common) -> Result<
     }
     let (begun, functions) = (Instant::now(), options.functions);
     let stack = Stack::start(options).await?;
-    StackFile::remove(stack.data());
     let seeded = if functions { seeded(&stack).await? } else { Seeded::default() };
     let file = StackFile::of(&stack, &seeded);
     file.write()?;
+    files::replace(&stack.data().join(ENV_FILE), &serde_json::to_vec_pretty(&stack.env_vars())?)?;
     tracing::info!(
         functions = stack.model().functions.len(),
         routes = stack.model().routes.len(),
@@ -253,27 +255,26 @@ async fn serve(options: StackOptions, folder: &Path, common: &Common) -> Result<
 
 fn welcome(started: &Started) -> String {
     let (file, endpoints) = (&started.file, &started.file.endpoints);
+    let data = file.data.display().to_string();
     let mut text = String::new();
-    let mut line = |name: &str, value: &str| {
+    for (name, value) in [
+        ("API", &file.base_url),
+        ("API key", &file.api_key),
+        ("admin key", &file.admin_key),
+        ("DynamoDB", &endpoints.dynamodb),
+        ("S3", &endpoints.s3),
+        ("SQS", &endpoints.sqs),
+        ("KMS, secrets", &endpoints.kms),
+        ("data", &data),
+    ] {
         if !value.is_empty() {
-            let _ = writeln!(text, "  {name:<12}{value}");
+            let _ = writeln!(text, "  {name:<14}{value}");
         }
-    };
-    if started.stack.model().functions.is_empty() || endpoints.lambda.is_empty() || file.api_key.is_empty() {
-        line("S3", &endpoints.s3);
-        line("SQS", &endpoints.sqs);
-        line("DynamoDB", &endpoints.dynamodb);
-        line("KMS …", &endpoints.kms);
     }
-    line("API", &file.base_url);
-    line("API key", &file.api_key);
-    line("admin key", &file.admin_key);
-    line("data", &file.data.display().to_string());
-    let _ = writeln!(
-        text,
-        "\n  {}\n\n  Ctrl-C ends it; the data stays.",
-        first_request(&file.base_url, &started.seeded)
-    );
+    if !file.api_key.is_empty() {
+        let _ = writeln!(text, "\n  {}", first_request(&file.base_url, &started.seeded));
+    }
+    text.push_str("\n  Ctrl-C ends it; the data stays.");
     text
 }
 

@@ -2,9 +2,10 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use crate::Error;
 use crate::options::DataDir;
+use crate::{Error, StackFile};
 
 const LOCK: &str = "lock";
 
@@ -26,7 +27,8 @@ impl Data {
         };
         std::fs::create_dir_all(&path)?;
         let path = path.canonicalize()?;
-        let lock = lock(&path)?;
+        let lock = lock_patiently(&path)?;
+        StackFile::remove(&path);
         for folder in ["checkpoints", "objects", "snapshots"] {
             std::fs::create_dir_all(path.join(folder))?;
         }
@@ -40,6 +42,17 @@ impl Data {
     pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
+}
+
+/// Whoever asks whether a stack is running holds the lock for an instant; that is no stack.
+fn lock_patiently(path: &Path) -> Result<File, Error> {
+    for _ in 0..20 {
+        match lock(path) {
+            Err(Error::Locked(_)) => std::thread::sleep(Duration::from_millis(10)),
+            outcome => return outcome,
+        }
+    }
+    lock(path)
 }
 
 fn lock(path: &Path) -> Result<File, Error> {

@@ -90,6 +90,14 @@ pub enum Error {
     /// A task of ours ended early.
     #[error("a task ended early: {0}")]
     Task(String),
+    /// A function did not describe itself.
+    #[error("{function} gives no OpenAPI fragment: {reason}")]
+    OpenApi {
+        /// The function.
+        function: String,
+        /// Why.
+        reason: String,
+    },
     /// Sample data could not be made.
     #[error("sample data: {0}")]
     Seed(String),

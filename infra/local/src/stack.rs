@@ -49,7 +49,8 @@ pub struct Endpoints {
     pub dns: Option<String>,
 }
 
-/// A running stack. Dropping it kills the functions; [`Stack::stop`] also lets work in progress end.
+/// A running stack. [`Stack::stop`] lets work in progress end. Dropping it ends the triggers at once, and the
+/// sandboxes as soon as nothing runs in them.
 pub struct Stack {
     base_url: String,
     endpoints: Endpoints,
@@ -86,7 +87,7 @@ impl Stack {
             region: REGION.to_owned(),
             account_id: ACCOUNT_ID.to_owned(),
             sqs_endpoint: endpoints.sqs.clone(),
-            api_endpoint: api.clone(),
+            api_endpoint: api,
             assigned: BTreeMap::new(),
             parameters: options.parameters.clone(),
         };
@@ -158,7 +159,10 @@ impl Stack {
             Some(invoker) => Pollers::start(&model, &options, &data, &dynamo, &sqs, invoker)?,
             None => Pollers::default(),
         };
-        let base_url = front.as_ref().map_or(api, Front::base_url);
+        let base_url = match &front {
+            Some(front) => front.base_url(),
+            None => options.lambda_endpoint.clone().unwrap_or_default(),
+        };
         Ok(Self {
             base_url,
             endpoints,
@@ -178,7 +182,7 @@ impl Stack {
         })
     }
 
-    /// Where the HTTP API answers, without a slash at the end.
+    /// Where the HTTP API answers, without a slash at the end. Without functions: where they are called, or empty.
     pub fn base_url(&self) -> &str {
         &self.base_url
     }
@@ -252,6 +256,12 @@ impl Stack {
     pub fn function_env(&self, name: &str) -> BTreeMap<String, String> {
         let function = self.model.function(name);
         function.map(|f| environment(f, &self.endpoints, &self.options)).unwrap_or_default()
+    }
+
+    /// Variables of all functions by logical id, in the form of `sam local --env-vars`.
+    pub fn env_vars(&self) -> BTreeMap<&str, BTreeMap<String, String>> {
+        let functions = self.model.functions.iter();
+        functions.map(|f| (f.id.logical.as_str(), environment(f, &self.endpoints, &self.options))).collect()
     }
 
     /// Access key and secret of the stack itself, for clients that are no function.

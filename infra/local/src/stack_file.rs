@@ -77,10 +77,10 @@ impl StackFile {
     /// If no stack runs on the folder, or it is not ready yet.
     pub fn read(folder: &Path) -> Result<Self, Error> {
         let not_running = || Error::NotRunning(folder.to_owned());
+        let bytes = std::fs::read(folder.join(NAME)).map_err(|_| not_running())?;
         if !data::in_use(folder) {
             return Err(not_running());
         }
-        let bytes = std::fs::read(folder.join(NAME)).map_err(|_| not_running())?;
         Ok(serde_json::from_slice(&bytes)?)
     }
 }

@@ -8,6 +8,9 @@ use local_sqs::{Message, SendOptions, SqsHandle};
 use crate::Error;
 use crate::template::model::Queue;
 
+/// Longer than any cap, and short of the twelve hours that SQS allows a message in all.
+const HIDDEN: Duration = Duration::from_secs(3600);
+
 /// A handle that knows queues by name.
 #[derive(Clone)]
 pub struct Sqs {
@@ -61,6 +64,13 @@ impl Sqs {
     /// As SQS.
     pub async fn receive(&self, queue: &str, max: usize, wait: Duration) -> Result<Vec<Message>, Error> {
         Ok(self.handle.receive(queue, max, wait).await?)
+    }
+
+    /// Hides a message in flight for as long as the server's cap allows.
+    pub async fn hide(&self, queue: &str, handle: &str) {
+        if let Err(error) = self.handle.change_visibility(queue, handle, HIDDEN).await {
+            tracing::debug!(queue, %error, "a message could not be hidden for longer");
+        }
     }
 
     /// Deletes messages by receipt handle; a handle that has expired is no error, its message will come again.

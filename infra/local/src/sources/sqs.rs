@@ -31,6 +31,8 @@ pub(crate) struct SqsPoller {
     pub invoker: Invoker,
     /// Invocations at the same time.
     pub concurrency: usize,
+    /// The server's cap on visibility time-outs. Shorter than a batch may take, so the poller keeps renewing.
+    pub visibility_cap: Option<Duration>,
     pub stop: CancellationToken,
     /// Invocations in progress, to be waited for when the stack ends.
     pub running: TaskTracker,
@@ -93,8 +95,13 @@ impl SqsPoller {
             if full(pending) || !pending.is_empty() && wait.is_zero() {
                 return Ok(());
             }
+            let wait = match self.renewal() {
+                Some(period) if !pending.is_empty() => wait.min(period),
+                _ => wait,
+            };
             let max = (self.source.batch_size - pending.len()).min(RECEIVE_MAX);
             let messages = self.sqs.receive(&self.source.queue, max, wait).await?;
+            self.renew(pending.iter()).await;
             pending.extend(messages.into_iter().map(|m| self.pending(m)));
         }
     }
@@ -113,7 +120,17 @@ impl SqsPoller {
 
     async fn deliver(&self, batch: Vec<Pending>) {
         let records: Vec<&Value> = batch.iter().map(|p| &p.event).collect();
-        let failed = match self.invoker.invoke(&self.function, &json!({ "Records": records })).await {
+        let event = json!({ "Records": records });
+        let invocation = self.invoker.invoke(&self.function, &event);
+        tokio::pin!(invocation);
+        let answer = loop {
+            let period = self.renewal().unwrap_or(Duration::MAX);
+            match tokio::time::timeout(period, &mut invocation).await {
+                Ok(answer) => break answer,
+                Err(_) => self.renew(batch.iter()).await,
+            }
+        };
+        let failed = match answer {
             Ok(answer) if self.source.report_failures => {
                 failed_items(&answer, batch.iter().map(|p| p.id.as_str()))
             }
@@ -128,6 +145,19 @@ impl SqsPoller {
         let done = batch.into_iter().filter(|p| !failed.contains(&p.id)).map(|p| p.handle).collect();
         if let Err(error) = self.sqs.delete(&self.source.queue, done).await {
             tracing::error!(queue = self.source.queue, %error, "delete failed");
+        }
+    }
+
+    /// How often messages in hand are hidden anew: only under a cap, whose length no template foresees.
+    fn renewal(&self) -> Option<Duration> {
+        self.visibility_cap.map(|cap| cap / 3)
+    }
+
+    async fn renew(&self, messages: impl Iterator<Item = &Pending>) {
+        if self.visibility_cap.is_some() {
+            for message in messages {
+                self.sqs.hide(&self.source.queue, &message.handle).await;
+            }
         }
     }
 

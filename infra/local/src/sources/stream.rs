@@ -38,37 +38,42 @@ struct Batch {
 }
 
 impl StreamPoller {
-    /// Follows the stream until told to stop.
+    /// Follows the stream until told to stop; an invocation in progress is waited for.
     pub async fn run(self) {
-        let stop = self.stop.clone();
-        stop.run_until_cancelled(async {
-            let mut attempt = 0;
-            while let Err(error) = self.follow().await {
-                tracing::error!(function = self.function, table = self.source.table, %error, "stream poller failed");
-                tokio::time::sleep(backoff(attempt)).await;
-                attempt += 1;
+        let mut failures = 0;
+        while let Err(error) = self.follow().await {
+            tracing::error!(function = self.function, table = self.source.table, %error, "stream poller failed");
+            self.pause(backoff(failures)).await;
+            failures += 1;
+            if self.stop.is_cancelled() {
+                return;
             }
-        })
-        .await;
+        }
+    }
+
+    /// Waits, but not beyond the end of the stack.
+    async fn pause(&self, time: Duration) {
+        self.stop.run_until_cancelled(tokio::time::sleep(time)).await;
     }
 
     async fn follow(&self) -> Result<(), Error> {
         let mut position = self.start_position().await?;
-        let mut pause = BUSY_POLL;
-        loop {
+        let mut idle = BUSY_POLL;
+        while !self.stop.is_cancelled() {
             let records = self.collect(position).await?;
             match records.last() {
                 Some(last) => {
                     position = last.position;
-                    pause = BUSY_POLL;
+                    idle = BUSY_POLL;
                     self.deliver(records).await?;
                 }
                 None => {
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(IDLE_POLL);
+                    self.pause(idle).await;
+                    idle = (idle * 2).min(IDLE_POLL);
                 }
             }
         }
+        Ok(())
     }
 
     async fn start_position(&self) -> Result<i64, Error> {
@@ -95,7 +100,10 @@ impl StreamPoller {
         let mut records = self.stream.after(position, self.source.batch_size).await?;
         let deadline = Instant::now() + self.source.window;
         while !records.is_empty() && records.len() < self.source.batch_size && Instant::now() < deadline {
-            tokio::time::sleep(BUSY_POLL).await;
+            self.pause(BUSY_POLL).await;
+            if self.stop.is_cancelled() {
+                break;
+            }
             records = self.stream.after(position, self.source.batch_size).await?;
         }
         Ok(records)
@@ -104,6 +112,10 @@ impl StreamPoller {
     async fn deliver(&self, records: Vec<StreamRecord>) -> Result<(), Error> {
         let mut queue = VecDeque::from([Batch { records, attempts: 0 }]);
         while let Some(mut batch) = queue.pop_front() {
+            if self.stop.is_cancelled() {
+                // The position says what is done; the rest is for the next start.
+                return Ok(());
+            }
             let done = self.attempt(&batch.records).await;
             let mut rest = batch.records.split_off(done);
             if let Some(last) = batch.records.last() {
@@ -126,7 +138,7 @@ impl StreamPoller {
                 self.reached(end)?;
                 continue;
             }
-            tokio::time::sleep(backoff(attempts - 1)).await;
+            self.pause(backoff(attempts - 1)).await;
             queue.push_front(Batch { records: rest, attempts });
         }
         Ok(())

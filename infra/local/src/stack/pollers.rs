@@ -37,7 +37,17 @@ impl Pollers {
                 SourceKind::Sqs(source) => {
                     let concurrency = concurrency(model, &function, options, source.max_concurrency);
                     let (sqs, source) = (sqs.clone(), source.clone());
-                    let poller = SqsPoller { sqs, source, function, invoker, concurrency, stop, running };
+                    let visibility_cap = options.visibility_cap;
+                    let poller = SqsPoller {
+                        sqs,
+                        source,
+                        function,
+                        invoker,
+                        concurrency,
+                        visibility_cap,
+                        stop,
+                        running,
+                    };
                     this.tasks.spawn(poller.run());
                 }
                 SourceKind::Stream(source) => {
@@ -56,16 +66,22 @@ impl Pollers {
                 }
             }
         }
-        this.tasks.close();
         Ok(this)
     }
 
     /// Ends the polling; invocations in progress get a moment to finish.
     pub(crate) async fn stop(&self, grace: std::time::Duration) {
         self.stop.cancel();
+        self.tasks.close();
         if tokio::time::timeout(grace, self.tasks.wait()).await.is_err() {
             tracing::info!("invocations were still running; their messages come again");
         }
+    }
+}
+
+impl Drop for Pollers {
+    fn drop(&mut self) {
+        self.stop.cancel();
     }
 }
 

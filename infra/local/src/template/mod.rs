@@ -5,6 +5,8 @@ pub mod load;
 pub mod model;
 mod properties;
 mod read;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 

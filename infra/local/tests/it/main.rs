@@ -1,5 +1,6 @@
 //! The stack over a small fixture: real binaries, real protocols.
 
+mod build;
 mod command;
 mod support;
 
