@@ -88,3 +88,21 @@ pub async fn replay(table: &Table, request: &Request) -> Result<Option<Result<Re
         None => None,
     })
 }
+
+/// Runs `effect`, which keeps its reply by [`complete_in`] or [`finish_in`]. If it fails and the request was seen before, the
+/// repeat's answer goes out instead: so a first request costs nothing extra, and a repeat is told even when the first one's
+/// effect (a balance now spent) would refuse it.
+pub async fn once<E: Into<Problem>>(
+    table: &Table,
+    request: Option<&Request>,
+    effect: impl Future<Output = Result<Reply, E>>,
+) -> Result<Reply, Problem> {
+    let failed = match effect.await {
+        Ok(reply) => return Ok(reply),
+        Err(error) => error.into(),
+    };
+    match request {
+        Some(request) => replay(table, request).await?.unwrap_or(Err(failed)),
+        None => Err(failed),
+    }
+}

@@ -57,7 +57,7 @@ pub trait Resolver {
 
 /// What a mail server said when asked about a mailbox, without sending to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case", tag = "kind")]
+#[serde(rename_all = "snake_case")]
 pub enum SmtpOutcome {
     /// RCPT TO accepted, and a random mailbox of the same domain refused.
     Deliverable,
