@@ -13,7 +13,7 @@ use crate::access::{Access, Guarded};
 pub struct Endpoint<S> {
     pub(crate) router: Router<S>,
     pub(crate) authenticates: bool,
-    pub(crate) document: fn() -> OpenApi,
+    pub(crate) documents: Vec<fn() -> OpenApi>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Endpoint<S> {
@@ -24,17 +24,15 @@ impl<S: Clone + Send + Sync + 'static> Endpoint<S> {
         T: Guarded + 'static,
     {
         let filter = methods.iter().map(filter).reduce(MethodFilter::or).unwrap_or(MethodFilter::GET);
-        Self { router: Router::new().route(path, on(filter, handler)), authenticates: T::Who::AUTHENTICATES, document }
+        Self { router: Router::new().route(path, on(filter, handler)), authenticates: T::Who::AUTHENTICATES, documents: vec![document] }
     }
 
-    /// The same handler under one more path, which the API description does not mention.
+    /// Both endpoints in one function: for an alias of a path.
     #[must_use]
-    pub fn also<H, T>(mut self, path: &str, handler: H) -> Self
-    where
-        H: Handler<T, S>,
-        T: Guarded + 'static,
-    {
-        self.router = self.router.route(path, axum::routing::any(handler));
+    pub fn and(mut self, other: Self) -> Self {
+        self.router = self.router.merge(other.router);
+        self.authenticates |= other.authenticates;
+        self.documents.extend(other.documents);
         self
     }
 
@@ -44,7 +42,7 @@ impl<S: Clone + Send + Sync + 'static> Endpoint<S> {
         H: Handler<T, S>,
         T: Guarded + 'static,
     {
-        Self { router: Router::new().fallback(handler), authenticates: T::Who::AUTHENTICATES, document: crate::document::empty }
+        Self { router: Router::new().fallback(handler), authenticates: T::Who::AUTHENTICATES, documents: Vec::new() }
     }
 }
 

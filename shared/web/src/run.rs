@@ -22,7 +22,7 @@ use crate::{
 /// Runs the endpoint as a Lambda function. With `PIECEWORK_OPENAPI` set it prints its description and ends.
 pub fn run<S: Deps>(endpoint: fn() -> Endpoint<S>) -> ExitCode {
     if std::env::var_os("PIECEWORK_OPENAPI").is_some() {
-        return print((endpoint().document)());
+        return print(endpoint().documents.iter().fold(crate::document::empty(), |all, one| all.merge_from(one())));
     }
     aws::start(|settings| prepare(endpoint(), settings), lambda_http::run)
 }

@@ -1,0 +1,33 @@
+//! The dispatcher: events that a table's stream shows go to their subscribers' queues (P9).
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use aws::{Clients, Deps, Queue};
+use piecework_core::{DomainEvent, Settings, settings::SettingError};
+
+/// Sends events by `SUBSCRIPTIONS`, a JSON object of event kind → URLs of queues.
+#[derive(Clone)]
+pub struct Dispatcher {
+    subscribers: Arc<BTreeMap<String, Vec<Queue>>>,
+}
+
+impl Deps for Dispatcher {
+    fn new(settings: &Settings, clients: &Arc<Clients>) -> Result<Self, SettingError> {
+        let urls: BTreeMap<String, Vec<String>> = serde_json::from_str(settings.required("SUBSCRIPTIONS")?)
+            .map_err(|e| SettingError::Unusable { name: "SUBSCRIPTIONS", why: e.to_string() })?;
+        let queues = |urls: Vec<String>| urls.iter().map(|url| Queue::new(clients, url)).collect();
+        Ok(Self { subscribers: Arc::new(urls.into_iter().map(|(kind, urls)| (kind, queues(urls))).collect()) })
+    }
+}
+
+impl Dispatcher {
+    /// Sends an event to everyone who asked for its kind. Sending again after a failure repeats some: subscribers know repeats.
+    pub async fn dispatch(&self, event: &DomainEvent) -> Result<(), aws::Error> {
+        let subscribers = self.subscribers.get(&event.kind).map_or(&[][..], Vec::as_slice);
+        for queue in subscribers {
+            queue.send_all(&[event]).await?;
+        }
+        tracing::info!(kind = event.kind, event = %event.id, subscribers = subscribers.len(), "event");
+        Ok(())
+    }
+}
