@@ -86,11 +86,13 @@ pub fn main() -> ExitCode {
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
     tracing_subscriber::registry().with(lines).with(filter.unwrap_or_default()).init();
     let cli = Cli::parse();
-    let outcome = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(Error::from)
-        .and_then(|runtime| runtime.block_on(run(cli)));
+    let outcome = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::from);
+    let outcome = outcome.and_then(|runtime| {
+        let outcome = runtime.block_on(run(cli));
+        // A build that was interrupted must not hold the end up.
+        runtime.shutdown_background();
+        outcome
+    });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

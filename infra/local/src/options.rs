@@ -43,7 +43,8 @@ pub struct StackOptions {
     pub env: BTreeMap<String, String>,
     /// Values for the root template's parameters.
     pub parameters: BTreeMap<String, String>,
-    /// Longest visibility time-out and delay of any queue, so that a test sees redeliveries soon.
+    /// Longest visibility time-out and delay of any queue, so that a test sees redeliveries soon. What a poller
+    /// has in hand stays hidden however long it takes.
     pub visibility_cap: Option<Duration>,
     /// DNS.
     pub resolver: Resolver,

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use local_lambda::{Cors, Front, FrontOptions, FunctionSpec, Lambda, LambdaOptions, Route};
-use local_parties::{DnsServer, Zone};
+use local_parties::{Behaviour, DnsServer, SmtpServer, Zone};
 use local_sqs::{SqsHandle, SqsServer};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
@@ -47,6 +47,8 @@ pub struct Endpoints {
     pub lambda: String,
     /// DNS stand-in, `127.0.0.1:PORT`; none with the system's resolver.
     pub dns: Option<String>,
+    /// SMTP stand-in, likewise: every mail server that a function asks, should it ask one.
+    pub smtp: Option<String>,
 }
 
 /// A running stack. [`Stack::stop`] lets work in progress end. Dropping it ends the triggers at once, and the
@@ -60,7 +62,7 @@ pub struct Stack {
     front: Option<Front>,
     invoker: Option<Invoker>,
     lambda: Lambda,
-    dns: Option<DnsServer>,
+    parties: Option<Parties>,
     s3: S3,
     sqs: Sqs,
     sqs_server: SqsServer,
@@ -119,13 +121,12 @@ impl Stack {
         let s3 =
             S3::start(ports.s3, data.join("objects"), keys.collect(), &model.buckets, sqs.clone()).await?;
 
-        let dns = match options.resolver {
-            Resolver::StandIn => {
-                Some(DnsServer::start(SocketAddr::from(([127, 0, 0, 1], 0)), Zone::demo()?).await?)
-            }
+        let parties = match options.resolver {
+            Resolver::StandIn => Some(Parties::start().await?),
             Resolver::System => None,
         };
-        endpoints.dns = dns.as_ref().map(|d| d.addr().to_string());
+        endpoints.dns = parties.as_ref().map(|p| p.dns.addr().to_string());
+        endpoints.smtp = parties.as_ref().map(|p| p.smtp.addr().to_string());
 
         let functions = model.functions.iter().filter_map(|f| {
             let binary = specs.get(&f.name)?.clone();
@@ -172,7 +173,7 @@ impl Stack {
             front,
             invoker,
             lambda,
-            dns,
+            parties,
             s3,
             sqs,
             sqs_server,
@@ -214,7 +215,12 @@ impl Stack {
 
     /// The DNS stand-in, if functions use it.
     pub fn dns(&self) -> Option<&DnsServer> {
-        self.dns.as_ref()
+        self.parties.as_ref().map(|p| &p.dns)
+    }
+
+    /// The SMTP stand-in, if functions use it.
+    pub fn smtp(&self) -> Option<&SmtpServer> {
+        self.parties.as_ref().map(|p| &p.smtp)
     }
 
     /// What the templates say.
@@ -296,9 +302,27 @@ impl Stack {
         self.sqs_server.shutdown().await;
         self.awsim.stop().await;
         self.dynamo.stop().await;
-        if let Some(dns) = self.dns {
-            dns.shutdown().await;
+        if let Some(parties) = self.parties {
+            parties.dns.shutdown().await;
+            parties.smtp.shutdown().await;
         }
+    }
+}
+
+/// Outside parties.
+struct Parties {
+    dns: DnsServer,
+    smtp: SmtpServer,
+}
+
+impl Parties {
+    async fn start() -> Result<Self, Error> {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (dns, smtp) = tokio::try_join!(
+            DnsServer::start(any, Zone::demo()?),
+            SmtpServer::start(any, Behaviour::demo())
+        )?;
+        Ok(Self { dns, smtp })
     }
 }
 
@@ -395,6 +419,7 @@ impl Ports {
             kms: url(&self.kms)?,
             lambda: url(&self.lambda)?,
             dns: None,
+            smtp: None,
         })
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::seed::Seeded;
 use crate::stack::{Endpoints, Stack};
+use crate::template::model::ResourceId;
 use crate::{Error, data, files};
 
 const NAME: &str = "stack.json";
@@ -27,7 +28,7 @@ pub struct StackFile {
     pub access_key_id: String,
     /// `AWS_SECRET_ACCESS_KEY` for the services.
     pub secret_access_key: String,
-    /// Table names by logical id.
+    /// Table names by logical id, or `Nested/LogicalId` where two stacks use the same.
     pub tables: BTreeMap<String, String>,
     /// Queue URLs by logical id.
     pub queues: BTreeMap<String, String>,
@@ -35,6 +36,18 @@ pub struct StackFile {
     pub buckets: BTreeMap<String, String>,
     /// The data folder.
     pub data: PathBuf,
+}
+
+/// Logical ids, with the nested stack's before them where they are not unique.
+fn labelled<'a>(items: impl Iterator<Item = (&'a ResourceId, String)> + Clone) -> BTreeMap<String, String> {
+    let label = |id: &ResourceId| {
+        let twins = items.clone().filter(|(other, _)| other.logical == id.logical).count();
+        match id.stack.rsplit('-').next() {
+            Some(nested) if twins > 1 => format!("{nested}/{}", id.logical),
+            _ => id.logical.clone(),
+        }
+    };
+    items.clone().map(|(id, value)| (label(id), value)).collect()
 }
 
 impl StackFile {
@@ -50,9 +63,9 @@ impl StackFile {
             endpoints: stack.endpoints().clone(),
             access_key_id,
             secret_access_key,
-            tables: model.tables.iter().map(|t| (t.id.logical.clone(), t.name.clone())).collect(),
-            queues: model.queues.iter().map(|q| (q.id.logical.clone(), queue_url(&q.name))).collect(),
-            buckets: model.buckets.iter().map(|b| (b.id.logical.clone(), b.name.clone())).collect(),
+            tables: labelled(model.tables.iter().map(|t| (&t.id, t.name.clone()))),
+            queues: labelled(model.queues.iter().map(|q| (&q.id, queue_url(&q.name)))),
+            buckets: labelled(model.buckets.iter().map(|b| (&b.id, b.name.clone()))),
             data: stack.data().to_owned(),
         }
     }

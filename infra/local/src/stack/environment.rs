@@ -32,7 +32,7 @@ pub(crate) fn environment(
         ("AWS_ACCESS_KEY_ID", &key),
         ("AWS_SECRET_ACCESS_KEY", &secret),
     ];
-    let mut env = owned([("ENVIRONMENT", "dev"), ("LOG_FORMAT", "text")]);
+    let mut env = owned([("ENVIRONMENT", "dev"), ("LOG_FORMAT", "pretty"), ("NO_COLOR", "1")]);
     env.extend(function.env.clone());
     env.extend(owned([
         ("AWS_REGION", REGION),
@@ -41,6 +41,7 @@ pub(crate) fn environment(
     ]));
     env.extend(local.map(|(name, value)| (name.to_owned(), value.clone())));
     env.extend(endpoints.dns.iter().map(|dns| ("DNS_SERVER".to_owned(), dns.clone())));
+    env.extend(endpoints.smtp.iter().map(|smtp| ("SMTP_CONNECT_TO".to_owned(), smtp.clone())));
     env.extend(options.env.clone());
     env
 }

@@ -62,6 +62,20 @@ impl Resolver<'_> {
         }
     }
 
+    /// Whether a nested stack exists: the conditions on its resource, and on those above, hold.
+    ///
+    /// # Errors
+    /// If a condition is not defined.
+    pub fn exists(&self, stack: usize) -> Result<bool, TemplateError> {
+        match &self.stacks[stack].parent {
+            None => Ok(true),
+            Some((parent, logical)) => {
+                let resource = &self.stacks[*parent].section("Resources")[logical];
+                Ok(self.included(*parent, resource)? && self.exists(*parent)?)
+            }
+        }
+    }
+
     /// The index of the stack nested under `logical`.
     pub fn child(&self, stack: usize, logical: &str) -> Option<usize> {
         self.stacks.iter().position(|s| s.parent.as_ref().is_some_and(|(p, l)| *p == stack && l == logical))

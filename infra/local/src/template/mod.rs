@@ -3,6 +3,7 @@
 pub mod intrinsics;
 pub mod load;
 pub mod model;
+mod physical;
 mod properties;
 mod read;
 #[cfg(test)]

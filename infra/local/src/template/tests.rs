@@ -82,6 +82,25 @@ fn globals_parameters_and_conditions_reach_a_functions_environment() {
 }
 
 #[test]
+fn a_nested_stack_under_a_false_condition_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = "
+Parameters: {With: {Type: String, Default: 'no'}}
+Conditions: {With: !Equals [!Ref With, 'yes']}
+Resources:
+  Area: {Type: AWS::CloudFormation::Stack, Condition: With, Properties: {TemplateURL: area.yaml}}
+";
+    std::fs::write(folder.path().join("template.yaml"), root).unwrap();
+    let area = "Resources: {Q: {Type: 'AWS::SQS::Queue'}}";
+    std::fs::write(folder.path().join("area.yaml"), area).unwrap();
+    let templates = Templates::load(&folder.path().join("template.yaml"), "s").unwrap();
+    let mut site = site();
+    assert!(templates.model(&site).unwrap().queues.is_empty());
+    site.parameters.insert("With".into(), "yes".into());
+    assert_eq!(templates.model(&site).unwrap().queues.len(), 1);
+}
+
+#[test]
 fn event_sources_keep_every_setting() {
     let model = fixture(&site());
     let kinds: Vec<&SourceKind> = model.sources.iter().map(|s| &s.kind).collect();

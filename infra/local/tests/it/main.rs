@@ -1,10 +1,13 @@
 //! The stack over a small fixture: real binaries, real protocols.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+
 mod build;
 mod command;
 mod support;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use local::{Stack, StackOptions};
 use support::{Fixture, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,6 +84,49 @@ async fn a_stream_is_delivered_in_order_and_a_failing_record_is_given_up_alone()
     let message: serde_json::Value = serde_json::from_str(&given_up[0].body).unwrap();
     assert_eq!(message["DDBStreamBatchInfo"]["batchSize"], 1);
     fixture.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_messages_are_each_handled_once() {
+    let fixture = Fixture::start().await;
+    let inbox = fixture.stack.queue_url("Inbox").unwrap();
+    let bodies: Vec<String> = (0..1000).map(|n| format!("{n:04}")).collect();
+    for body in &bodies {
+        fixture.stack.sqs().send(&inbox, body, Default::default()).await.unwrap();
+    }
+    eventually("the queue is empty", async || {
+        let left = fixture.stack.sqs().attributes(&inbox).await.unwrap();
+        (left.visible, left.in_flight) == (0, 0)
+    })
+    .await;
+    let mut seen = fixture.seen("fixture-inbox");
+    seen.sort();
+    assert_eq!(seen, bodies);
+    fixture.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_functions_the_pollers_call_another_lambda_endpoint() {
+    let functions = Fixture::start().await;
+    let services = Stack::start(StackOptions {
+        functions: false,
+        lambda_endpoint: Some(functions.stack.endpoints().lambda.clone()),
+        ..StackOptions::new(support::root())
+    });
+    let services = services.await.unwrap();
+    let inbox = services.queue_url("Inbox").unwrap();
+    services.sqs().send(&inbox, "from afar", Default::default()).await.unwrap();
+    eventually("the other stack's function has it", async || {
+        functions.seen("fixture-inbox") == ["from afar"]
+    })
+    .await;
+    eventually("and it is deleted here", async || {
+        let left = services.sqs().attributes(&inbox).await.unwrap();
+        (left.visible, left.in_flight) == (0, 0)
+    })
+    .await;
+    services.stop().await;
+    functions.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
