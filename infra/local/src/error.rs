@@ -98,6 +98,9 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// The demonstration could not go on.
+    #[error("demo: {0}")]
+    Demo(String),
     /// Sample data could not be made.
     #[error("sample data: {0}")]
     Seed(String),

@@ -9,6 +9,7 @@
 //!                        └──────── pollers, clocks ◀──────┴───────┴────┘   streams, notifications, queues
 //! ```
 
+pub mod accounts;
 pub mod cli;
 mod data;
 pub mod demo;

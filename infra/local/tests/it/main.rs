@@ -8,6 +8,7 @@ mod support;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use local::{Stack, StackOptions};
+use serde_json::json;
 use support::{Fixture, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -167,10 +168,13 @@ async fn a_restart_keeps_table_queue_objects_secrets_and_the_position_in_the_str
     fixture.s3().put_object().bucket(&bucket).key("kept").body(b"x".to_vec().into()).send().await.unwrap();
     eventually("the record is delivered", async || fixture.seen("fixture-stream") == ["before"]).await;
     let secret = fixture.stack.function_env("fixture-greet")["SECRET"].clone();
+    let encrypted = fixture.kms("Encrypt", json!({"KeyId": "alias/fixture", "Plaintext": "cGxhaW4="})).await;
     fixture.stop().await;
 
     let fixture = Fixture::start_on(folder.path()).await;
     assert_eq!(fixture.stack.function_env("fixture-greet")["SECRET"], secret);
+    let decrypted = fixture.kms("Decrypt", json!({"CiphertextBlob": encrypted["CiphertextBlob"]})).await;
+    assert_eq!(decrypted["Plaintext"], "cGxhaW4=");
     let table = fixture.stack.table("Table").unwrap();
     let items = fixture.dynamodb().scan().table_name(table).send().await.unwrap();
     assert_eq!(items.items()[0]["sk"], AttributeValue::S("before".into()));

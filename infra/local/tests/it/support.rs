@@ -80,6 +80,18 @@ impl Fixture {
         aws_sdk_s3::Client::from_conf(config.force_path_style(true).build())
     }
 
+    /// Calls KMS on the wire.
+    pub async fn kms(&self, operation: &str, body: serde_json::Value) -> serde_json::Value {
+        let scope = "AWS4-HMAC-SHA256 Credential=k/20260101/us-east-1/kms/aws4_request, SignedHeaders=host, Signature=s";
+        let request = reqwest::Client::new()
+            .post(&self.stack.endpoints().kms)
+            .header("x-amz-target", format!("TrentService.{operation}"))
+            .header("content-type", "application/x-amz-json-1.1")
+            .header("authorization", scope)
+            .body(body.to_string());
+        serde_json::from_str(&request.send().await.unwrap().text().await.unwrap()).unwrap()
+    }
+
     fn sdk(&self, endpoint: &str) -> SdkConfig {
         let (key, secret) = self.stack.credentials();
         SdkConfig::builder()

@@ -1,0 +1,96 @@
+//! Accounts on a stack, made through the same libraries that the functions use.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use account::{Account, CreatedKey, NewKey, NewUser, Scope};
+use aws::{Clients, Deps as _};
+use billing::Billing;
+use piecework_core::{Settings, UserId, WorkspaceId};
+
+use crate::{Error, Stack, StackFile};
+
+/// A new account: a user, their personal workspace with its signup grant, and a key.
+#[derive(Debug, Clone)]
+pub struct NewAccount {
+    /// The user.
+    pub user: UserId,
+    /// Their workspace.
+    pub workspace: WorkspaceId,
+    /// Its key.
+    pub key: CreatedKey,
+}
+
+/// The account side of a running stack.
+pub struct Accounts {
+    account: Account,
+    billing: Billing,
+}
+
+impl Accounts {
+    /// Of a stack in this process.
+    ///
+    /// # Errors
+    /// If the templates have no account or billing table.
+    pub fn of(stack: &Stack) -> Result<Self, Error> {
+        let (key, secret) = stack.credentials();
+        let tables = ["AccountTable", "BillingTable"]
+            .into_iter()
+            .map(|logical| Ok((logical.to_owned(), stack.table(logical)?.to_owned())))
+            .collect::<Result<_, Error>>()?;
+        Self::at(&stack.endpoints().dynamodb, key, secret, &tables)
+    }
+
+    /// Of a stack in another process.
+    ///
+    /// # Errors
+    /// If the templates have no account or billing table.
+    pub fn of_file(stack: &StackFile) -> Result<Self, Error> {
+        let (key, secret) = (stack.access_key_id.clone(), stack.secret_access_key.clone());
+        Self::at(&stack.endpoints.dynamodb, key, secret, &stack.tables)
+    }
+
+    fn at(dynamodb: &str, key: String, secret: String, tables: &BTreeMap<String, String>) -> Result<Self, Error> {
+        let table = |logical: &str| tables.get(logical).cloned().unwrap_or_default();
+        let values = [
+            ("ENVIRONMENT", "dev".to_owned()),
+            ("ACCOUNT_TABLE", table("AccountTable")),
+            ("BILLING_TABLE", table("BillingTable")),
+            ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.to_owned()),
+            ("AWS_REGION", crate::REGION.to_owned()),
+            ("AWS_ACCESS_KEY_ID", key),
+            ("AWS_SECRET_ACCESS_KEY", secret),
+        ]
+        .map(|(name, value)| (name.to_owned(), value));
+        let clients = Arc::new(Clients::with_values(values.clone()));
+        let wrong = |e: piecework_core::settings::SettingError| Error::Seed(e.to_string());
+        let settings = Settings::from_values(values).map_err(wrong)?;
+        Ok(Self {
+            account: Account::new(&settings, &clients).map_err(wrong)?,
+            billing: Billing::new(&settings, &clients).map_err(wrong)?,
+        })
+    }
+
+    /// Makes an account with a key of these scopes.
+    ///
+    /// # Errors
+    /// If the store refuses.
+    pub async fn create(&self, name: &str, scopes: &[Scope]) -> Result<NewAccount, Error> {
+        let failed = |e: account::Error| Error::Seed(e.to_string());
+        let new = NewUser { user: UserId::new(), name: name.to_owned() };
+        let made = self.account.provision(&self.billing, &new).await.map_err(failed)?;
+        let key = NewKey { name: name.to_owned(), scopes: scopes.to_vec(), expires_at: None };
+        let key = self.account.create_key(made.user, made.workspace, key).await.map_err(failed)?;
+        Ok(NewAccount { user: made.user, workspace: made.workspace, key })
+    }
+
+    /// The users' and keys' side.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// The credits' side.
+    pub fn billing(&self) -> &Billing {
+        &self.billing
+    }
+}
