@@ -1,0 +1,260 @@
+//! A stack that the tests share, and customers who use it.
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    path::Path,
+    sync::{LazyLock, Once},
+    time::{Duration, Instant},
+};
+
+use account::Scope;
+use bytes::Bytes;
+use local::{DataDir, Profile, Stack, StackOptions, accounts::Accounts};
+use piecework_core::WorkspaceId;
+use reqwest::{Client, Method, RequestBuilder, header::HeaderMap};
+use serde_json::{Value, json};
+
+/// How long anything may take before a test says that it does not happen.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Shared {
+    runtime: tokio::runtime::Runtime,
+    stack: Stack,
+}
+
+static SHARED: LazyLock<Shared> = LazyLock::new(|| {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let stack = runtime.block_on(start(|_| {}));
+    Shared { runtime, stack }
+});
+
+/// The repository.
+pub fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// Builds the functions, once for all tests.
+pub fn build() {
+    static BUILT: Once = Once::new();
+    BUILT.call_once(|| {
+        local::build_functions(root(), Profile::Debug, false).unwrap();
+    });
+}
+
+/// A stack of a test's own, in a fresh folder. The caller stops it.
+pub async fn start(change: impl FnOnce(&mut StackOptions)) -> Stack {
+    build();
+    let mut options = StackOptions::new(root());
+    options.data = DataDir::Temp;
+    options.visibility_cap = Some(Duration::from_secs(3));
+    change(&mut options);
+    Stack::start(options).await.unwrap()
+}
+
+/// Runs a test on the stack that all share.
+pub fn run<F: Future>(test: F) -> F::Output {
+    SHARED.runtime.block_on(test)
+}
+
+/// The stack that all share.
+pub fn stack() -> &'static Stack {
+    &SHARED.stack
+}
+
+/// Waits until `look` finds something; a deadline instead of a sleep.
+pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{what} did not happen within {PATIENCE:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {self:?}"))
+    }
+    pub fn text(&self) -> String {
+        String::from_utf8(self.body.to_vec()).unwrap()
+    }
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|v| v.to_str().ok())
+    }
+    /// The JSON of an answer with this status.
+    #[track_caller]
+    pub fn expect(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));
+        if self.body.is_empty() { Value::Null } else { self.json() }
+    }
+    /// The problem document of an answer with this status and kind; checks what every problem has.
+    #[track_caller]
+    pub fn problem(&self, status: u16, kind: &str) -> Value {
+        let problem = self.expect(status);
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{problem}");
+        assert_eq!(problem["type"], format!("https://piecework.example/problems/{kind}"), "{problem}");
+        assert_eq!(problem["status"], status, "{problem}");
+        assert!(problem["title"].is_string() && problem["request_id"].is_string(), "{problem}");
+        problem
+    }
+}
+
+/// A customer: a workspace and a key for it.
+pub struct App {
+    pub base_url: String,
+    pub key: String,
+    pub workspace: WorkspaceId,
+    client: Client,
+}
+
+impl App {
+    /// A new customer of the shared stack with an everyday key that may manage keys.
+    pub async fn new() -> Self {
+        Self::with(&[Scope::Verify, Scope::Read, Scope::Credits, Scope::Keys]).await
+    }
+
+    /// A new customer of the shared stack whose key has these scopes.
+    pub async fn with(scopes: &[Scope]) -> Self {
+        Self::on(stack(), scopes).await
+    }
+
+    /// A new customer of a stack.
+    pub async fn on(stack: &Stack, scopes: &[Scope]) -> Self {
+        let made = Accounts::of(stack).unwrap().create("test", scopes).await.unwrap();
+        let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        Self { base_url: stack.base_url().to_owned(), key: made.key.token, workspace: made.workspace, client }
+    }
+
+    /// The same customer with another key.
+    pub fn holding(&self, key: &str) -> Self {
+        Self {
+            base_url: self.base_url.clone(),
+            key: key.to_owned(),
+            workspace: self.workspace,
+            client: self.client.clone(),
+        }
+    }
+
+    /// A request with the key, not yet sent.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.anonymous(method, path).header("x-api-key", &self.key)
+    }
+
+    /// A request without the key, not yet sent.
+    pub fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.base_url))
+    }
+
+    pub async fn send(&self, request: RequestBuilder) -> Answer {
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Answer { status, headers, body: response.bytes().await.unwrap() }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(self.request(Method::GET, path)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(self.request(Method::DELETE, path)).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// A POST with an idempotency key.
+    pub async fn post_once(&self, path: &str, key: &str, body: &Value) -> Answer {
+        self.send(self.request(Method::POST, path).header("idempotency-key", key).json(body)).await
+    }
+
+    /// Makes a task of a pasted list; its id.
+    pub async fn task(&self, emails: &[&str]) -> String {
+        let made = self.post("/v1/verification/tasks", &json!({ "emails": emails })).await.expect(202);
+        made["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Asks for an upload link; the whole answer.
+    pub async fn link(&self, body: &Value) -> Value {
+        self.post("/v1/verification/uploads", body).await.expect(201)
+    }
+
+    /// Sends octets to an upload link.
+    pub async fn put(&self, link: &Value, body: impl Into<Bytes>) -> Answer {
+        let mut request = self.client.put(link["upload"]["url"].as_str().unwrap()).body(body.into());
+        for (name, value) in link["upload"]["headers"].as_object().unwrap() {
+            request = request.header(name, value.as_str().unwrap());
+        }
+        self.send(request).await
+    }
+
+    /// Uploads a file; the task's id.
+    pub async fn upload(&self, file_name: &str, body: impl Into<Bytes>) -> String {
+        let body = body.into();
+        let link = self.link(&json!({ "file_name": file_name, "size": body.len() })).await;
+        let put = self.put(&link, body).await;
+        assert_eq!(put.status, 200, "{}", put.text());
+        link["task"]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// The task, once it is in a final state.
+    pub async fn finished(&self, task: &str) -> Value {
+        until("the end of the task", || async {
+            let task = self.get(&format!("/v1/verification/tasks/{task}")).await.expect(200);
+            let state = task["state"].as_str().unwrap().to_owned();
+            ["completed", "cancelled", "failed", "expired"].contains(&state.as_str()).then_some(task)
+        })
+        .await
+    }
+
+    /// Every row of a list, page by page.
+    pub async fn all(&self, path: &str, limit: u32) -> Vec<Value> {
+        let (mut rows, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = self.get(&format!("{path}?limit={limit}{cursor}")).await.expect(200);
+            rows.extend(page["data"].as_array().unwrap().iter().cloned());
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return rows,
+            }
+        }
+    }
+
+    /// The finished list, also by its link.
+    pub async fn download(&self, task: &str) -> String {
+        let answer = self.get(&format!("/v1/verification/tasks/{task}/download")).await;
+        match answer.status {
+            303 => self.send(self.client.get(answer.header("location").unwrap())).await.text(),
+            _ => {
+                assert_eq!(answer.status, 200, "{}", answer.text());
+                answer.text()
+            }
+        }
+    }
+
+    /// The balance: granted, available, held, spent. Checks what always holds.
+    pub async fn balance(&self) -> BTreeMap<String, u64> {
+        let credits = self.get("/v1/account/credits").await.expect(200);
+        let balance: BTreeMap<String, u64> = serde_json::from_value(credits["balance"].clone()).unwrap();
+        assert_eq!(
+            balance["granted"],
+            balance["available"] + balance["held"] + balance["spent"],
+            "{balance:?}"
+        );
+        let remaining: u64 =
+            credits["grants"].as_array().unwrap().iter().map(|g| g["remaining"].as_u64().unwrap()).sum();
+        assert_eq!(remaining, balance["available"], "the lots add up to the balance");
+        balance
+    }
+}
