@@ -133,6 +133,25 @@ fn every_queue_waits_long_enough_and_ends_in_a_dead_letter_queue_with_an_alarm()
 }
 
 #[test]
+fn the_health_page_shows_every_queue_and_events_go_to_queues_that_are_read() {
+    let model = model("dev");
+    let setting = |function: &str, name: &str| -> BTreeMap<String, Value> {
+        serde_json::from_str(&model.function(function).unwrap().env[name]).unwrap()
+    };
+    let last = |url: &Value| url.as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    let shown: BTreeSet<String> = setting("ops-get-health", "QUEUES").values().map(last).collect();
+    let queues: BTreeSet<String> = model.queues.iter().map(|q| q.name.clone()).collect();
+    assert_eq!(shown, queues, "GET /v1/health, and the templates' queues");
+    for (kind, subscribers) in setting("ops-dispatch-events", "SUBSCRIPTIONS") {
+        for subscriber in subscribers.as_array().unwrap() {
+            let queue = last(subscriber);
+            let read = |kind: &SourceKind| matches!(kind, SourceKind::Sqs(s) if s.queue == queue);
+            assert!(model.sources.iter().any(|s| read(&s.kind)), "{kind} goes to {queue}, which nobody reads");
+        }
+    }
+}
+
+#[test]
 fn every_batch_answers_message_by_message() {
     for source in model("dev").sources {
         let reports = match &source.kind {
