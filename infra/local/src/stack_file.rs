@@ -11,6 +11,8 @@ use crate::template::model::ResourceId;
 use crate::{Error, data, files};
 
 const NAME: &str = "stack.json";
+/// The same for a shell: `. .piecework/env.sh`.
+const SHELL: &str = "env.sh";
 
 /// The file's content. There while the stack is ready, and only then.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -75,6 +77,11 @@ impl StackFile {
     /// # Errors
     /// As the file system.
     pub fn write(&self) -> Result<(), Error> {
+        let shell = format!(
+            "export BASE_URL='{}'\nexport API_KEY='{}'\nexport ADMIN_KEY='{}'\n",
+            self.base_url, self.api_key, self.admin_key
+        );
+        files::replace(&self.data.join(SHELL), shell.as_bytes())?;
         Ok(files::replace(&self.data.join(NAME), &serde_json::to_vec_pretty(self)?)?)
     }
 
@@ -82,6 +89,7 @@ impl StackFile {
     pub fn remove(folder: &Path) {
         // Absent is as good as removed.
         let _ = std::fs::remove_file(folder.join(NAME));
+        let _ = std::fs::remove_file(folder.join(SHELL));
     }
 
     /// Reads that of a running stack.

@@ -138,7 +138,12 @@ impl Bucket {
         Ok(PresignedUpload {
             method: presigned.method().to_owned(),
             url: presigned.uri().to_owned(),
-            headers: presigned.headers().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
+            // The length is signed, but every client sends its own; the trace header is the SDK's and not signed.
+            headers: presigned
+                .headers()
+                .filter(|(name, _)| !matches!(*name, "content-length" | "x-amzn-trace-id"))
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
         })
     }
 

@@ -12,7 +12,7 @@ use aws_smithy_http_client::{
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 /// The roots that sign AWS endpoints (<https://www.amazontrust.com/repository/>), so that a cold start parses five
-/// certificates and not the system's 150. See `docs/decisions/amazon-roots.md`.
+/// certificates and not the system's 150. Other endpoints: `AWS_CA_BUNDLE`. See `docs/decisions/amazon-roots.md`.
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
 
 /// The AWS clients of this process.
@@ -55,14 +55,23 @@ impl Clients {
         ))
     }
 
+    /// Amazon's roots, or those of the PEM file that `AWS_CA_BUNDLE` names, as for other AWS tools.
+    fn roots(&self) -> Vec<u8> {
+        let Some(path) = self.var("AWS_CA_BUNDLE") else { return AMAZON_ROOTS.to_vec() };
+        std::fs::read(&path).unwrap_or_else(|error| {
+            tracing::error!(path, %error, "AWS_CA_BUNDLE cannot be read; Amazon's roots are trusted");
+            AMAZON_ROOTS.to_vec()
+        })
+    }
+
     fn http(&self) -> SharedHttpClient {
         self.http
             .get_or_init(|| {
-                let trust = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
+                let trust = TrustStore::empty().with_pem_certificate(self.roots());
                 let builder = Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
                 match TlsContext::builder().with_trust_store(trust).build() {
                     Ok(context) => builder.tls_context(context).build_https(),
-                    // Unreachable with the roots above; the system's roots serve as well, only slower.
+                    // A bundle without a usable certificate: the system's roots serve as well, only slower.
                     Err(_) => builder.build_https(),
                 }
             })

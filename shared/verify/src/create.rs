@@ -75,7 +75,7 @@ pub struct NewUpload {
     pub size: u64,
     /// The column with the addresses: its name, or its number from 1. Found if not given.
     #[serde(default)]
-    #[schema(value_type = Option<Object>, example = "Email")]
+    #[schema(value_type = Option<ColumnChoice>, example = "Email")]
     pub column: Option<Column>,
     /// Whether the first row names the columns. Found if not given.
     #[serde(default)]
@@ -88,6 +88,16 @@ pub struct NewUpload {
     #[serde(default)]
     #[schema(example = "utf-8")]
     pub encoding: Option<String>,
+}
+
+/// A column, by its name or by its number from 1.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub enum ColumnChoice {
+    /// As the header has it.
+    Name(String),
+    /// From 1.
+    Number(u32),
 }
 
 /// A task that waits for its file, and where to put it.

@@ -29,7 +29,7 @@ mod usage;
 
 pub use check::{CheckId, CheckRequest, Checked, SingleCheck};
 pub use chunk::{Checker, ChunkMessage, ChunkOutcome};
-pub use create::{MAX_PASTED, NewTask, NewUpload, Upload, UploadRequest, Verify};
+pub use create::{ColumnChoice, MAX_PASTED, NewTask, NewUpload, Upload, UploadRequest, Verify};
 pub use error::Error;
 pub use finish::{Finisher, TaskMessage};
 pub use list::MAX_ROWS;

@@ -34,7 +34,7 @@ pub struct ProblemDocument {
 /// The function that describes a handler's endpoint. Called by a tool, never at a cold start.
 pub fn fragment<P, H, T, S>(_: H) -> fn() -> OpenApi
 where
-    P: Path + utoipa::__dev::SchemaReferences,
+    P: Path + utoipa::__dev::SchemaReferences + for<'t> utoipa::__dev::Tags<'t>,
     H: Handler<T, S>,
     T: Guarded,
 {
@@ -42,11 +42,17 @@ where
 }
 
 pub(crate) fn empty() -> OpenApi {
-    OpenApiBuilder::new().info(InfoBuilder::new().title("Piecework").version(env!("CARGO_PKG_VERSION")).build()).build()
+    let about = "Work by the piece: upload input, let it be processed, fetch the results, pay once.\n\nErrors are `application/problem+json` (RFC 9457). Lists are paged: pass `next_cursor` on as `cursor` until it is null. `Idempotency-Key` makes a POST safe to repeat for 24 hours. `X-Correlation-Id`, if sent, comes back and is in every log line of the request.";
+    let info = InfoBuilder::new().title("Piecework").version(env!("CARGO_PKG_VERSION")).description(Some(about)).build();
+    OpenApiBuilder::new().info(info).build()
 }
 
-fn describe<P: Path + utoipa::__dev::SchemaReferences, A: Access>() -> OpenApi {
+fn describe<P, A: Access>() -> OpenApi
+where
+    P: Path + utoipa::__dev::SchemaReferences + for<'t> utoipa::__dev::Tags<'t>,
+{
     let mut operation = P::operation();
+    operation.tags = Some(P::tags().into_iter().map(str::to_owned).collect());
     let problem = RefOr::T(
         ResponseBuilder::new()
             .description("A problem (RFC 9457).")
@@ -71,7 +77,10 @@ fn describe<P: Path + utoipa::__dev::SchemaReferences, A: Access>() -> OpenApi {
     });
     if let Some(scope) = A::SCOPE {
         let text = operation.description.get_or_insert_default();
-        text.push_str(&format!("\n\nNeeds a key with the scope `{}`.", scope.name()));
+        if !text.is_empty() {
+            text.push_str("\n\n");
+        }
+        text.push_str(&format!("Needs a key with the scope `{}`.", scope.name()));
     }
     let mut paths = Paths::new();
     for method in P::methods() {

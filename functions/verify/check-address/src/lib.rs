@@ -13,7 +13,7 @@ pub fn endpoint() -> Endpoint<SingleCheck> {
 ///
 /// Costs one credit, unless the result is `unknown`.
 #[utoipa::path(post, path = "/v1/verify", tag = "verification", operation_id = "checkAddress", request_body = CheckRequest,
-    params(("idempotency-key" = Option<String>, Header, description = "Makes a repeat safe for 24 hours.")),
+    params(("idempotency-key" = inline(Option<String>), Header, nullable = false, description = "Makes a repeat safe for 24 hours.")),
     responses((status = 200, description = "What was found out.", body = Checked)))]
 async fn check_address(
     State(check): State<SingleCheck>,

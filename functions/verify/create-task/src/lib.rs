@@ -14,7 +14,7 @@ pub fn endpoint() -> Endpoint<Verify> {
 /// One credit for each different address is held, and what is not charged comes back when the task ends. A list that the
 /// balance does not cover is refused with what it would cost.
 #[utoipa::path(post, path = "/v1/verification/tasks", tag = "verification", operation_id = "createTask", request_body = NewTask,
-    params(("idempotency-key" = Option<String>, Header, description = "Makes a repeat safe for 24 hours.")),
+    params(("idempotency-key" = inline(Option<String>), Header, nullable = false, description = "Makes a repeat safe for 24 hours.")),
     responses((status = 202, description = "The task, queued.", body = Task, headers(("location" = String)))))]
 async fn create_task(
     State(verify): State<Verify>,

@@ -14,7 +14,7 @@ pub fn endpoint() -> Endpoint<Verify> {
 /// The task starts when the file is there. What cannot be read, and a list that the balance does not cover, end it as
 /// `failed` with the reason in `problem`; nothing is charged then.
 #[utoipa::path(post, path = "/v1/verification/uploads", tag = "verification", operation_id = "createUpload", request_body = NewUpload,
-    params(("idempotency-key" = Option<String>, Header, description = "Makes a repeat safe for 24 hours.")),
+    params(("idempotency-key" = inline(Option<String>), Header, nullable = false, description = "Makes a repeat safe for 24 hours.")),
     responses((status = 201, description = "The task, and where to put the file.", body = Upload, headers(("location" = String)))))]
 async fn create_upload(
     State(verify): State<Verify>,

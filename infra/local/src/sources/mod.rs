@@ -1,5 +1,6 @@
 //! What invokes functions besides HTTP: queues, streams, schedules, and objects announced to queues.
 
+pub mod filter;
 pub mod s3_events;
 pub mod schedule;
 pub mod sqs;

@@ -65,7 +65,11 @@ impl StreamPoller {
                 Some(last) => {
                     position = last.position;
                     idle = BUSY_POLL;
-                    self.deliver(records).await?;
+                    let wanted: Vec<_> = records.into_iter().filter(|r| self.source.filters.pass(&r.json)).collect();
+                    match wanted.is_empty() {
+                        true => self.reached(position)?,
+                        false => self.deliver(wanted).await?,
+                    }
                 }
                 None => {
                     self.pause(idle).await;

@@ -1,5 +1,6 @@
 //! What the templates say, typed: everything the stack has to run, and nothing it has not.
 
+use crate::sources::filter::Filters;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -199,6 +200,8 @@ pub struct StreamSource {
     pub report_failures: bool,
     /// `DestinationConfig.OnFailure.Destination`: the name of a queue.
     pub on_failure: Option<String>,
+    /// `FilterCriteria`.
+    pub filters: Filters,
 }
 
 /// A clock as event source.

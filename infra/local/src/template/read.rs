@@ -1,5 +1,6 @@
 //! From stacks to the model.
 
+use crate::sources::filter::Filters;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -273,8 +274,8 @@ fn bucket(p: Properties<'_>, id: ResourceId, name: String) -> Result<Bucket, Tem
 }
 
 fn event_source(p: Properties<'_>, kind: &str, function: &str) -> Result<Option<EventSource>, TemplateError> {
-    if p.has("FilterCriteria") {
-        return Err(p.error("FilterCriteria is not supported"));
+    if kind != "DynamoDB" && p.has("FilterCriteria") {
+        return Err(p.error("FilterCriteria is supported for streams only"));
     }
     if p.flag("Enabled")? == Some(false) {
         return Ok(None);
@@ -306,6 +307,9 @@ fn event_source(p: Properties<'_>, kind: &str, function: &str) -> Result<Option<
                 other => return Err(p.error(format!("StartingPosition {other} is not supported"))),
             };
             let retries: Option<i64> = p.number("MaximumRetryAttempts")?;
+            let criteria = p.at("FilterCriteria");
+            let patterns = criteria.list("Filters").into_iter().map(|f| f.required("Pattern"));
+            let filters = Filters::parse(patterns.collect::<Result<Vec<_>, _>>()?).map_err(|e| p.error(e))?;
             let destination = p.at("DestinationConfig").at("OnFailure").text("Destination");
             SourceKind::Stream(StreamSource {
                 table: table.to_owned(),
@@ -316,6 +320,7 @@ fn event_source(p: Properties<'_>, kind: &str, function: &str) -> Result<Option<
                 bisect: p.flag("BisectBatchOnFunctionError")?.unwrap_or(false),
                 report_failures,
                 on_failure: destination.map(|arn| last(&arn, ':')),
+                filters,
             })
         }
         "Schedule" => match schedule(p, "Schedule", p.text("Input"), false)? {
