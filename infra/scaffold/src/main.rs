@@ -1,6 +1,5 @@
 //! `cargo run -p scaffold -- verify get-thing GET "/v1/things/{id}"`, or `… -- verify tidy-thing --queue Tidy`.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -31,8 +30,12 @@ fn main() -> ExitCode {
         (_, _, queue) => Trigger::Queue(queue.unwrap_or_default()),
     };
     let request = Request { area: arguments.area, name: arguments.name, trigger };
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    match plan(&root, &request).and_then(|plan| write(&root, &plan).map(|()| plan)) {
+    let here = std::env::current_dir().unwrap_or_default();
+    let Some(root) = here.ancestors().find(|folder| folder.join("template.yaml").is_file()) else {
+        eprintln!("there is no template.yaml here or above");
+        return ExitCode::FAILURE;
+    };
+    match plan(root, &request).and_then(|plan| write(root, &plan).map(|()| plan)) {
         Ok(plan) => {
             for (path, _) in &plan.files {
                 println!("wrote {path}");
