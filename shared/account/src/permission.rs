@@ -75,4 +75,6 @@ permissions! {
     CanReadCredits = Credits;
     /// May create, list and revoke keys.
     CanManageKeys = Keys;
+    /// May look at any workspace, for support (P23).
+    IsAdmin = Admin;
 }

@@ -55,6 +55,8 @@ kinds! {
     WrongState = CONFLICT, "wrong-state", "This cannot be done in the present state.";
     /// A request with the same idempotency key is still being answered.
     InFlight = CONFLICT, "in-flight", "A request with this Idempotency-Key is still being answered.";
+    /// It was here and is no longer kept.
+    Gone = GONE, "gone", "This is no longer kept.";
     /// The body is larger than the endpoint takes.
     BodyTooLarge = PAYLOAD_TOO_LARGE, "body-too-large", "The request body is too large.";
     /// The body is not declared as JSON.

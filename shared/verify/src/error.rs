@@ -11,6 +11,9 @@ pub enum Error {
     /// The task's state does not allow it.
     #[error("the task is {0:?}")]
     WrongState(TaskState),
+    /// The task's results have aged out.
+    #[error("the results are no longer kept")]
+    ResultsGone,
     /// A list without addresses.
     #[error("the list is empty")]
     EmptyList,
@@ -49,6 +52,7 @@ impl From<Error> for Problem {
             Error::WrongState(state) => Problem::new(Kind::WrongState)
                 .detail(format!("The task is {}.", state.name()))
                 .with("state", state.name()),
+            Error::ResultsGone => Problem::new(Kind::Gone).detail("Results are kept for 30 days."),
             Error::EmptyList => Problem::new(Kind::EmptyList).fault(Fault::body("/emails", "must have at least one address")),
             Error::TooManyPasted(count) => Problem::new(Kind::TooManyRows)
                 .detail(format!(

@@ -59,8 +59,11 @@ impl Results {
         let query = Query::partition(parts(workspace, id)).between(low, high).newest_first().limit(1);
         let chunk = self.tasks.table.query::<ChunkRecord>(query).await?.items.pop();
         let Some(chunk) = chunk.filter(|c| from < c.first + c.rows) else {
-            // Not split yet, past the end, or not this workspace's at all.
-            self.tasks.task(workspace, id).await?;
+            // Not this workspace's at all, aged out, not split yet, or past the end.
+            let task = self.tasks.task(workspace, id).await?;
+            if task.started_at.is_some() && from < task.rows {
+                return Err(Error::ResultsGone);
+            }
             return Ok(Found { items: Vec::new(), next: None });
         };
         let wanted = usize::try_from(page.limit).unwrap_or(usize::MAX);
@@ -70,7 +73,7 @@ impl Results {
             ChunkState::Done | ChunkState::Cancelled => self.done(workspace, id, &chunk, skip, wanted).await?,
         };
         let next = from + items.len() as u64;
-        // One more look would tell whether another chunk follows; a last, empty page tells it too and costs nothing before.
+        // Only at a chunk's end does it take one more look to tell whether there is a next page.
         let more = if next < chunk.first + chunk.rows { true } else { self.follows(workspace, id, next).await? };
         let next = more.then(|| BTreeMap::from([("row".to_owned(), next.to_string())]));
         Ok(Found { items, next })
@@ -94,7 +97,7 @@ impl Results {
         let (block, last) = (skip / INDEX_EVERY, (skip + wanted).div_ceil(INDEX_EVERY));
         let start = *chunk.offsets.get(block).ok_or_else(lost)?;
         let end = *chunk.offsets.get(last).or(chunk.offsets.last()).ok_or_else(lost)?;
-        let object = self.bucket.get_range(&key, start, end).await?.ok_or_else(lost)?;
+        let object = self.bucket.get_range(&key, start, end).await?.ok_or(Error::ResultsGone)?;
         let lines = object.split(|&b| b == b'\n').filter(|l| !l.is_empty());
         lines
             .skip(skip - block * INDEX_EVERY)
@@ -143,7 +146,7 @@ impl Results {
         if size > INLINE {
             return Ok(Download::Link(self.bucket.presign_download(&key, &file_name, LINK_LIFE).await?));
         }
-        let body = self.bucket.get(&key).await?.ok_or_else(|| aws::Error::Shape(format!("{key} is gone")))?;
+        let body = self.bucket.get(&key).await?.ok_or(Error::ResultsGone)?;
         Ok(Download::Inline { file_name, body })
     }
 }

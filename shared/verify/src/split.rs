@@ -20,6 +20,8 @@ use crate::{
 
 /// Rows reported in the task itself.
 const REPORTED: usize = 100;
+/// How long a chunk's record is kept.
+const KEPT: jiff::SignedDuration = jiff::SignedDuration::from_hours(40 * 24);
 /// When the sweep looks at a running task.
 pub(crate) const LOOK_AGAIN: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
 
@@ -336,7 +338,9 @@ impl Chunks<'_> {
         let first = self.split.rows;
         let Key { pk, sk } = chunk_key(self.task.workspace, self.task.id, first);
         let state = ChunkState::Pending;
-        self.split.chunks.push(ChunkRecord { pk, sk, first, rows: 0, state, lease_until: None, lease: None, offsets: Vec::new() });
+        let expires_at = (now() + KEPT).as_second();
+        let (lease_until, lease, offsets) = (None, None, Vec::new());
+        self.split.chunks.push(ChunkRecord { pk, sk, first, rows: 0, state, lease_until, lease, offsets, expires_at });
     }
 
     async fn flush(&mut self) -> Result<(), Error> {

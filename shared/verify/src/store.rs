@@ -213,6 +213,8 @@ pub(crate) struct ChunkRecord {
     /// Where every hundredth row begins in the object of jobs, octets; the last is its size.
     #[serde(default)]
     pub offsets: Vec<u64>,
+    /// When the record goes, epoch seconds: after its objects, which S3 keeps for 30 days.
+    pub expires_at: i64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -300,6 +302,13 @@ impl Tasks {
 
     async fn page(&self, query: Query, page: &PageRequest) -> Result<Found<Task>, Error> {
         let query = query.newest_first().limit(page.limit).start(page.start.clone());
+        let found = self.table.query::<TaskRecord>(query).await?;
+        Ok(Found { items: found.items.into_iter().map(TaskRecord::view).collect(), next: found.next })
+    }
+
+    /// Open tasks of every workspace, the one that is looked at next first: for support (V17).
+    pub async fn open(&self, page: &PageRequest) -> Result<Found<Task>, Error> {
+        let query = Query::index("gsi2", OPEN).limit(page.limit).start(page.start.clone());
         let found = self.table.query::<TaskRecord>(query).await?;
         Ok(Found { items: found.items.into_iter().map(TaskRecord::view).collect(), next: found.next })
     }

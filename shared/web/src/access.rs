@@ -36,7 +36,7 @@ pub struct Caller<P> {
 }
 
 /// A caller with the admin scope.
-pub struct Admin(Principal);
+pub type Admin = Caller<account::IsAdmin>;
 
 impl Access for Public {
     const AUTHENTICATES: bool = false;
@@ -46,11 +46,6 @@ impl<P: Permission> Access for Caller<P> {
     const AUTHENTICATES: bool = true;
     const SCOPE: Option<Scope> = Some(P::SCOPE);
 }
-impl Access for Admin {
-    const AUTHENTICATES: bool = true;
-    const SCOPE: Option<Scope> = Some(Scope::Admin);
-}
-
 impl<P> Caller<P> {
     /// Who calls.
     pub fn principal(&self) -> &Principal {
@@ -71,13 +66,6 @@ impl<P> Caller<P> {
     }
     fn tenant(&self) -> String {
         self.principal.workspace.to_string()
-    }
-}
-
-impl Admin {
-    /// Who calls.
-    pub fn principal(&self) -> &Principal {
-        &self.0
     }
 }
 
@@ -109,15 +97,6 @@ impl<S: Sync, P: Permission> FromRequestParts<S> for Caller<P> {
         require(&principal, P::SCOPE)?;
         parts.extensions.insert(Arc::new(principal.clone()));
         Ok(Self { principal, cursors: gate.cursors, permission: PhantomData })
-    }
-}
-
-impl<S: Sync> FromRequestParts<S> for Admin {
-    type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let (principal, _) = authenticate(parts).await?;
-        require(&principal, Scope::Admin)?;
-        Ok(Self(principal))
     }
 }
 
