@@ -89,6 +89,7 @@ fn a_package_is_named_after_its_folder() {
             ["functions", area, verb] => format!("{area}-{verb}"),
             ["shared", "core"] => "piecework-core".to_owned(),
             ["infra", "local", part] => format!("local-{part}"),
+            ["tests", "bench"] => "bench".to_owned(),
             ["tests", what] => format!("{what}-tests"),
             [_, crate_] => (*crate_).to_owned(),
             other => panic!("a package at {other:?}"),
