@@ -1,8 +1,9 @@
 //! The main path: a list goes in, results come out, credits are charged once.
 
+use account::Scope;
 use serde_json::{Value, json};
 
-use crate::support::{App, run};
+use crate::support::{App, run, until};
 
 #[test]
 fn a_pasted_list_comes_back_verified_and_charged_once() {
@@ -46,5 +47,19 @@ fn a_pasted_list_comes_back_verified_and_charged_once() {
         let kinds: Vec<_> = kinds.iter().map(|e| e["kind"].as_str().unwrap()).collect();
         let steps = ["queued", "started", "drained", "completed"].map(|s| format!("verification.task.{s}"));
         assert_eq!(kinds, steps, "the timeline");
+    });
+}
+
+#[test]
+fn support_sees_open_tasks_of_every_workspace_and_nobody_else_does() {
+    run(async {
+        let (app, admin) = (App::new().await, App::with(&[Scope::Admin]).await);
+        let link = app.link(&json!({ "file_name": "later.csv", "size": 10 })).await;
+        until("the index to have the task", || async {
+            let open = admin.all("/v1/admin/verification/tasks", 200).await;
+            open.iter().any(|t| t["id"] == link["task"]["id"] && t["workspace"] == app.workspace.to_string()).then_some(())
+        })
+        .await;
+        app.get("/v1/admin/verification/tasks").await.problem(403, "forbidden");
     });
 }
