@@ -117,7 +117,8 @@ fn duplicates<'a>(packages: impl Iterator<Item = &'a Package>) -> BTreeSet<Strin
 }
 
 fn only_those_known(found: &BTreeSet<String>, file: &str) {
-    let text = std::fs::read_to_string(root().join("tests/architecture").join(file)).unwrap();
+    let path = root().join("tests/architecture").join(file);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let known: BTreeSet<String> = text.lines().filter(|l| !l.starts_with('#')).map(str::to_owned).collect();
     let new: Vec<_> = found.difference(&known).collect();
     assert!(new.is_empty(), "a second version came in; use the one that is there: {new:#?}");

@@ -146,7 +146,10 @@ fn the_health_page_shows_every_queue_and_events_go_to_queues_that_are_read() {
         for subscriber in subscribers.as_array().unwrap() {
             let queue = last(subscriber);
             let read = |kind: &SourceKind| matches!(kind, SourceKind::Sqs(s) if s.queue == queue);
-            assert!(model.sources.iter().any(|s| read(&s.kind)), "{kind} goes to {queue}, which nobody reads");
+            assert!(
+                model.sources.iter().any(|s| read(&s.kind)),
+                "{kind} goes to {queue}, which nobody reads"
+            );
         }
     }
 }
