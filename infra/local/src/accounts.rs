@@ -50,7 +50,12 @@ impl Accounts {
         Self::at(&stack.endpoints.dynamodb, key, secret, &stack.tables)
     }
 
-    fn at(dynamodb: &str, key: String, secret: String, tables: &BTreeMap<String, String>) -> Result<Self, Error> {
+    fn at(
+        dynamodb: &str,
+        key: String,
+        secret: String,
+        tables: &BTreeMap<String, String>,
+    ) -> Result<Self, Error> {
         let table = |logical: &str| tables.get(logical).cloned().unwrap_or_default();
         let values = [
             ("ENVIRONMENT", "dev".to_owned()),

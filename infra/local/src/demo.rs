@@ -70,7 +70,11 @@ async fn verify_contacts(stack: &StackFile) -> Result<(), Error> {
     }
     let put = put.send().await.map_err(|e| Error::Demo(e.to_string()))?;
     if !put.status().is_success() {
-        return Err(Error::Demo(format!("the upload was answered {}: {}", put.status(), put.text().await.unwrap_or_default())));
+        return Err(Error::Demo(format!(
+            "the upload was answered {}: {}",
+            put.status(),
+            put.text().await.unwrap_or_default()
+        )));
     }
 
     let done = wait(&api, task).await?;

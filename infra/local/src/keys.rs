@@ -10,7 +10,8 @@ use crate::{Error, StackFile};
 /// # Errors
 /// If a scope is unknown or the store refuses.
 pub async fn create(stack: &StackFile, name: &str, scopes: &[String]) -> Result<String, Error> {
-    let mut wanted = scopes.iter().map(|s| s.parse().map_err(Error::Seed)).collect::<Result<Vec<Scope>, _>>()?;
+    let mut wanted =
+        scopes.iter().map(|s| s.parse().map_err(Error::Seed)).collect::<Result<Vec<Scope>, _>>()?;
     if wanted.is_empty() {
         wanted = Scope::EVERYDAY.to_vec();
     }

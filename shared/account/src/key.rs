@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use utoipa::ToSchema;
 
-use crate::Scope;
+use crate::{Error, Scope};
 
 const PREFIX: &str = "pwk_";
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -31,7 +31,8 @@ impl ApiKeyToken {
     pub(crate) fn generate() -> (Self, SecretString) {
         let id = KeyId::new();
         let mut rng = rand::rng();
-        let secret: String = (0..SECRET).map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())])).collect();
+        let secret: String =
+            (0..SECRET).map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())])).collect();
         let id_text = id.to_string();
         let body = format!("{}{secret}", id_text.trim_start_matches("key_"));
         let token = format!("{PREFIX}{body}{}", checksum(&body));
@@ -87,6 +88,23 @@ pub struct NewKey {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<Timestamp>,
+}
+
+impl NewKey {
+    /// Whether it can be made at this time.
+    pub(crate) fn check(&self, at: Timestamp) -> Result<(), Error> {
+        let unusable = |pointer, detail| Err(Error::Unusable { pointer, detail });
+        if !(1..=100).contains(&self.name.chars().count()) || self.name.chars().any(char::is_control) {
+            return unusable("/name", "must be 1 to 100 characters, none of them a control character");
+        }
+        if self.scopes.is_empty() {
+            return unusable("/scopes", "must have at least one scope");
+        }
+        if self.expires_at.is_some_and(|end| end <= at) {
+            return unusable("/expires_at", "must be in the future");
+        }
+        Ok(())
+    }
 }
 
 /// A key, without its secret.

@@ -7,5 +7,5 @@ mod store;
 
 pub use error::Error;
 pub use key::{ApiKey, ApiKeyToken, CreatedKey, NewKey};
-pub use permission::{CanManageKeys, CanReadCredits, CanRead, CanVerify, IsAdmin, Permission, Scope};
+pub use permission::{CanManageKeys, CanRead, CanReadCredits, CanVerify, IsAdmin, Permission, Scope};
 pub use store::{Account, NewUser, Principal, Provisioned};

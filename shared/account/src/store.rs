@@ -12,10 +12,7 @@ use piecework_core::{
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    ApiKey, ApiKeyToken, CreatedKey, Error, NewKey, Scope,
-    key::KeyRecord,
-};
+use crate::{ApiKey, ApiKeyToken, CreatedKey, Error, NewKey, Scope, key::KeyRecord};
 
 /// How stale `last_used_at` may be before it costs a write (P5).
 const LAST_USED_GRAIN: SignedDuration = SignedDuration::from_hours(1);
@@ -92,22 +89,38 @@ impl Account {
         let at = now();
         let pk = format!("USER#{}", new.user);
         let mut transaction = Transaction::new();
-        let profile =
-            Profile { pk: pk.clone(), sk: "PROFILE".into(), name: new.name.clone(), workspace, created_at: at };
+        let profile = Profile {
+            pk: pk.clone(),
+            sk: "PROFILE".into(),
+            name: new.name.clone(),
+            workspace,
+            created_at: at,
+        };
         transaction.create("user", &self.table, &profile);
+        let pk_of_workspace = format!("WSP#{workspace}");
         let item = |sk: String, role: Option<&str>| {
-            serde_json::json!({ "pk": format!("WSP#{workspace}"), "sk": sk, "owner": new.user, "role": role, "created_at": at })
+            serde_json::json!({
+                "pk": pk_of_workspace, "sk": sk, "owner": new.user, "role": role, "created_at": at
+            })
         };
         transaction.create("workspace", &self.table, &item("META".into(), None));
         transaction.create("member", &self.table, &item(format!("MEMBER#{}", new.user), Some("owner")));
-        let event = DomainEvent::new("account.user.created", workspace, new.user, serde_json::json!({ "workspace": workspace }));
+        let event = DomainEvent::new(
+            "account.user.created",
+            workspace,
+            new.user,
+            serde_json::json!({ "workspace": workspace }),
+        );
         transaction.create("event", &self.table, &aws::event_item(&pk, &event.by(new.user)));
-        let grant = Grant { source: GrantSource::Signup, source_id: new.user.to_string(), credits: SIGNUP_GRANT };
+        let grant =
+            Grant { source: GrantSource::Signup, source_id: new.user.to_string(), credits: SIGNUP_GRANT };
         billing.grant_in(&mut transaction, workspace, &grant);
         match transaction.commit().await {
             Ok(()) => Ok(Provisioned { user: new.user, workspace, new: true }),
             Err(error) => match error.refused::<Profile>("user") {
-                Some(Some(there)) => Ok(Provisioned { user: new.user, workspace: there.workspace, new: false }),
+                Some(Some(there)) => {
+                    Ok(Provisioned { user: new.user, workspace: there.workspace, new: false })
+                }
                 _ => Err(aws::Error::from(error).into()),
             },
         }
@@ -140,7 +153,12 @@ impl Account {
     }
 
     /// Makes a key for a user's workspace. The token in the answer is the only copy.
-    pub async fn create_key(&self, user: UserId, workspace: WorkspaceId, new: NewKey) -> Result<CreatedKey, Error> {
+    pub async fn create_key(
+        &self,
+        user: UserId,
+        workspace: WorkspaceId,
+        new: NewKey,
+    ) -> Result<CreatedKey, Error> {
         let (token, text) = ApiKeyToken::generate();
         let mut scopes = new.scopes;
         scopes.sort_unstable();
@@ -164,7 +182,12 @@ impl Account {
                 revoked_at: None,
             },
         };
-        let event = DomainEvent::new("account.key.created", workspace, token.id, serde_json::json!({ "scopes": record.key.scopes }));
+        let event = DomainEvent::new(
+            "account.key.created",
+            workspace,
+            token.id,
+            serde_json::json!({ "scopes": record.key.scopes }),
+        );
         let mut transaction = Transaction::new();
         transaction.create("key", &self.table, &record);
         transaction.create("event", &self.table, &aws::event_item(&pk, &event.by(user)));
@@ -174,6 +197,7 @@ impl Account {
 
     /// Makes a key on behalf of a caller, who cannot give more than they have.
     pub async fn create_key_for(&self, caller: &Principal, new: NewKey) -> Result<CreatedKey, Error> {
+        new.check(now())?;
         if !new.scopes.iter().all(|&scope| caller.may(scope)) {
             return Err(Error::ScopeNotHeld);
         }
@@ -182,7 +206,8 @@ impl Account {
 
     /// The workspace's keys, oldest first, revoked ones too.
     pub async fn keys(&self, workspace: WorkspaceId, page: &PageRequest) -> Result<Found<ApiKey>, Error> {
-        let query = Query::index("gsi1", format!("WSP#{workspace}#KEYS")).limit(page.limit).start(page.start.clone());
+        let query =
+            Query::index("gsi1", format!("WSP#{workspace}#KEYS")).limit(page.limit).start(page.start.clone());
         Ok(self.table.query(query).await?)
     }
 
@@ -200,7 +225,8 @@ impl Account {
         match transaction.commit().await {
             Ok(()) => Ok(()),
             Err(CommitError::Refused { label: "key", existing }) => {
-                let theirs = existing.and_then(|item| item.get("workspace").and_then(|w| w.as_s().ok().cloned()));
+                let theirs =
+                    existing.and_then(|item| item.get("workspace").and_then(|w| w.as_s().ok().cloned()));
                 // Another workspace's key is no key at all, to this caller.
                 if theirs == Some(caller.workspace.to_string()) { Ok(()) } else { Err(Error::NoSuchKey) }
             }

@@ -88,7 +88,11 @@ impl Bucket {
     }
 
     /// Copies an object into `file`, piece by piece, and says how many octets it had; `None` if there is no such object.
-    pub async fn download(&self, key: &str, file: &mut (impl tokio::io::AsyncWrite + Unpin)) -> Result<Option<u64>, Error> {
+    pub async fn download(
+        &self,
+        key: &str,
+        file: &mut (impl tokio::io::AsyncWrite + Unpin),
+    ) -> Result<Option<u64>, Error> {
         use tokio::io::AsyncWriteExt as _;
         let Some(mut stream) = self.open(key, None).await? else { return Ok(None) };
         let mut size = 0;
@@ -123,7 +127,13 @@ impl Bucket {
 
     /// A link by which anyone can upload exactly `size` octets to `key`, once, until it expires. The size and the rule that
     /// nothing may be there yet are part of what is signed, so S3 itself refuses a larger body and a second upload.
-    pub async fn presign_upload(&self, key: &str, content_type: &str, size: u64, life: Duration) -> Result<PresignedUpload, Error> {
+    pub async fn presign_upload(
+        &self,
+        key: &str,
+        content_type: &str,
+        size: u64,
+        life: Duration,
+    ) -> Result<PresignedUpload, Error> {
         let presigned = self
             .client
             .put_object()
@@ -148,7 +158,12 @@ impl Bucket {
     }
 
     /// A link by which anyone can download `key` as a file of this name until it expires.
-    pub async fn presign_download(&self, key: &str, file_name: &str, life: Duration) -> Result<String, Error> {
+    pub async fn presign_download(
+        &self,
+        key: &str,
+        file_name: &str,
+        life: Duration,
+    ) -> Result<String, Error> {
         let presigned = self
             .client
             .get_object()
@@ -217,7 +232,10 @@ impl ObjectWriter {
             .await
             .map_err(|e| sdk_error(SERVICE, "UploadPart", e))?;
         // The SDK sends a CRC-32 by default; completing needs it again.
-        let part = CompletedPart::builder().part_number(number).set_e_tag(answer.e_tag).set_checksum_crc32(answer.checksum_crc32);
+        let part = CompletedPart::builder()
+            .part_number(number)
+            .set_e_tag(answer.e_tag)
+            .set_checksum_crc32(answer.checksum_crc32);
         self.parts.push(part.build());
         Ok(())
     }

@@ -119,12 +119,18 @@ impl Clients {
 /// What a function works with: made once, at the cold start, from settings; clients inside connect on first use.
 pub trait Deps: Clone + Send + Sync + 'static {
     /// Reads the settings it needs; a missing one keeps the function from starting (P12).
-    fn new(settings: &piecework_core::Settings, clients: &std::sync::Arc<Clients>) -> Result<Self, piecework_core::settings::SettingError>;
+    fn new(
+        settings: &piecework_core::Settings,
+        clients: &std::sync::Arc<Clients>,
+    ) -> Result<Self, piecework_core::settings::SettingError>;
 }
 
 /// For functions that need nothing.
 impl Deps for () {
-    fn new(_: &piecework_core::Settings, _: &std::sync::Arc<Clients>) -> Result<Self, piecework_core::settings::SettingError> {
+    fn new(
+        _: &piecework_core::Settings,
+        _: &std::sync::Arc<Clients>,
+    ) -> Result<Self, piecework_core::settings::SettingError> {
         Ok(())
     }
 }

@@ -189,9 +189,11 @@ impl Update {
                 expression.push_str(&parts.join(", "));
             }
         };
-        let set = self.set.into_iter().map(|(a, v)| format!("{} = {}", names.name(a), names.value(v))).collect();
+        let set =
+            self.set.into_iter().map(|(a, v)| format!("{} = {}", names.name(a), names.value(v))).collect();
         clause("SET", set);
-        let add = self.add.into_iter().map(|(a, v)| format!("{} {}", names.name(&a), names.value(v))).collect();
+        let add =
+            self.add.into_iter().map(|(a, v)| format!("{} {}", names.name(&a), names.value(v))).collect();
         clause("ADD", add);
         clause("REMOVE", self.remove.into_iter().map(|a| names.name(a)).collect());
         let condition = (!self.conditions.is_empty()).then(|| {

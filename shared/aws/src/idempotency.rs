@@ -65,7 +65,13 @@ pub fn begin_in(transaction: &mut Transaction, table: &Table, request: &Request,
 }
 
 /// Adds the answer to the claim made by [`begin_in`] with the same `lock_until`. Refused if another took the claim over.
-pub fn finish_in(transaction: &mut Transaction, table: &Table, request: &Request, reply: &Reply, lock_until: Timestamp) {
+pub fn finish_in(
+    transaction: &mut Transaction,
+    table: &Table,
+    request: &Request,
+    reply: &Reply,
+    lock_until: Timestamp,
+) {
     let ours = Cond::All(vec![Cond::Absent("reply"), Cond::eq("lock_until", lock_until.as_millisecond())]);
     transaction.put(LABEL, table, &record(request, Some(reply.clone()), lock_until), Some(ours));
 }

@@ -49,7 +49,8 @@ pub enum Error {
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        let kind = if matches!(error, Error::Unavailable { .. }) { Kind::Unavailable } else { Kind::Internal };
+        let kind =
+            if matches!(error, Error::Unavailable { .. }) { Kind::Unavailable } else { Kind::Internal };
         let mut problem = Problem::new(kind);
         problem.cause = Some(Box::new(error));
         problem
@@ -72,9 +73,17 @@ where
     R: std::fmt::Debug + Send + Sync + 'static,
 {
     const PASSING: &[&str] = &[
-        "ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded", "InternalServerError",
-        "TransactionConflictException", "TransactionInProgressException", "ServiceUnavailable", "SlowDown", "InternalError",
-        "RequestThrottled", "OverLimit",
+        "ThrottlingException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "InternalServerError",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+        "ServiceUnavailable",
+        "SlowDown",
+        "InternalError",
+        "RequestThrottled",
+        "OverLimit",
     ];
     let passing = match &error {
         SdkError::ServiceError(e) => e.err().code().is_some_and(|code| PASSING.contains(&code)),

@@ -40,7 +40,8 @@ impl Queue {
             let mut batch = self.client.send_message_batch().queue_url(&self.url);
             for (index, body) in ten.iter().enumerate() {
                 let body = serde_json::to_string(body).map_err(|e| Error::Shape(e.to_string()))?;
-                let entry = SendMessageBatchRequestEntry::builder().id(index.to_string()).message_body(body).build();
+                let entry =
+                    SendMessageBatchRequestEntry::builder().id(index.to_string()).message_body(body).build();
                 batch = batch.entries(entry.map_err(|e| Error::Shape(e.to_string()))?);
             }
             let answer = batch.send().await.map_err(|e| sdk_error(SERVICE, "SendMessageBatch", e))?;
@@ -91,7 +92,8 @@ impl Queue {
             .send()
             .await
             .map_err(|e| sdk_error(SERVICE, "GetQueueAttributes", e))?;
-        let count = |name| answer.attributes().and_then(|a| a.get(&name)).and_then(|v| v.parse().ok()).unwrap_or(0);
+        let count =
+            |name| answer.attributes().and_then(|a| a.get(&name)).and_then(|v| v.parse().ok()).unwrap_or(0);
         Ok(QueueCounts { waiting: count(Waiting), in_flight: count(InFlight), delayed: count(Delayed) })
     }
 }

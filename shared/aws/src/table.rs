@@ -121,7 +121,8 @@ impl Table {
 
     /// The item at `key`, read consistently.
     pub async fn get<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, Error> {
-        let request = self.client.get_item().table_name(&self.name).set_key(Some(key.item())).consistent_read(true);
+        let request =
+            self.client.get_item().table_name(&self.name).set_key(Some(key.item())).consistent_read(true);
         let answer = request.send().await.map_err(|e| sdk_error(SERVICE, "GetItem", e))?;
         Ok(answer.item.map(serde_dynamo::from_item).transpose()?)
     }
@@ -137,7 +138,11 @@ impl Table {
         match query.range {
             Range::All => {}
             Range::Prefix(p) => {
-                condition.push_str(&format!(" AND begins_with({}, {})", names.name(&sk), names.value(p.into())));
+                condition.push_str(&format!(
+                    " AND begins_with({}, {})",
+                    names.name(&sk),
+                    names.value(p.into())
+                ));
             }
             Range::Between(low, high) => condition.push_str(&format!(
                 " AND {} BETWEEN {} AND {}",
@@ -176,7 +181,9 @@ impl Table {
             }
         }
         let next = start.map(|key| {
-            key.into_iter().filter_map(|(k, v)| v.as_s().ok().map(|s| (k, s.clone()))).collect::<BTreeMap<_, _>>()
+            key.into_iter()
+                .filter_map(|(k, v)| v.as_s().ok().map(|s| (k, s.clone())))
+                .collect::<BTreeMap<_, _>>()
         });
         Ok(Found { items, next })
     }
@@ -198,7 +205,9 @@ impl Table {
             .await;
         match answer {
             Ok(answer) => Ok(answer.attributes.map(serde_dynamo::from_item).transpose()?),
-            Err(e) if e.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(None),
+            Err(e) if e.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+                Ok(None)
+            }
             Err(e) => Err(sdk_error(SERVICE, "UpdateItem", e)),
         }
     }
@@ -219,7 +228,9 @@ impl Table {
             .await;
         match answer {
             Ok(_) => Ok(true),
-            Err(e) if e.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(false),
+            Err(e) if e.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+                Ok(false)
+            }
             Err(e) => Err(sdk_error(SERVICE, "PutItem", e)),
         }
     }
@@ -292,7 +303,10 @@ pub(crate) struct Backoff(u32);
 impl Backoff {
     pub(crate) async fn pause(&mut self, operation: &'static str) -> Result<(), Error> {
         if self.0 >= 7 {
-            return Err(Error::Unavailable { service: SERVICE, cause: format!("{operation} left work undone seven times") });
+            return Err(Error::Unavailable {
+                service: SERVICE,
+                cause: format!("{operation} left work undone seven times"),
+            });
         }
         let ceiling = 25u64 << self.0;
         self.0 += 1;

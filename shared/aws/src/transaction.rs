@@ -3,7 +3,10 @@
 use aws_sdk_dynamodb::{
     error::SdkError,
     operation::transact_write_items::TransactWriteItemsError,
-    types::{ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update as SdkUpdate},
+    types::{
+        ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+        Update as SdkUpdate,
+    },
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -54,9 +57,11 @@ impl From<CommitError> for Error {
     fn from(error: CommitError) -> Self {
         match error {
             CommitError::Aws(error) => error,
-            CommitError::Refused { label, .. } => {
-                Self::Refused { service: SERVICE, operation: "TransactWriteItems", cause: format!("condition of {label}") }
-            }
+            CommitError::Refused { label, .. } => Self::Refused {
+                service: SERVICE,
+                operation: "TransactWriteItems",
+                cause: format!("condition of {label}"),
+            },
         }
     }
 }
@@ -76,7 +81,13 @@ impl Transaction {
     }
 
     /// Writes an item.
-    pub fn put<T: Serialize>(&mut self, label: &'static str, table: &Table, item: &T, condition: Option<Cond>) {
+    pub fn put<T: Serialize>(
+        &mut self,
+        label: &'static str,
+        table: &Table,
+        item: &T,
+        condition: Option<Cond>,
+    ) {
         let mut names = Names::default();
         let condition = condition.map(|c| names.condition(c));
         let action = serde_dynamo::to_item(item).map_err(Error::from).and_then(|item| {
@@ -172,7 +183,10 @@ impl Transaction {
 type CommitFailure = SdkError<TransactWriteItemsError>;
 
 fn refusal(labels: &[&'static str], error: &CommitFailure) -> Option<(&'static str, Option<Item>)> {
-    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else { return None };
+    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error()
+    else {
+        return None;
+    };
     let reasons = cancelled.cancellation_reasons();
     let at = reasons.iter().position(|r| r.code() == Some("ConditionalCheckFailed"))?;
     Some((labels.get(at).copied()?, reasons[at].item().cloned()))
@@ -181,9 +195,14 @@ fn refusal(labels: &[&'static str], error: &CommitFailure) -> Option<(&'static s
 /// Another transaction or write was at one of the items, or a partition was busy: the same transaction may pass in a moment.
 fn conflicted(error: &CommitFailure) -> bool {
     match error.as_service_error() {
-        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => cancelled.cancellation_reasons().iter().any(|r| {
-            matches!(r.code(), Some("TransactionConflict" | "ProvisionedThroughputExceeded" | "ThrottlingError"))
-        }),
+        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+            cancelled.cancellation_reasons().iter().any(|r| {
+                matches!(
+                    r.code(),
+                    Some("TransactionConflict" | "ProvisionedThroughputExceeded" | "ThrottlingError")
+                )
+            })
+        }
         Some(TransactWriteItemsError::TransactionInProgressException(_)) => true,
         _ => false,
     }

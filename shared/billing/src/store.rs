@@ -8,7 +8,8 @@ use piecework_core::{DomainEvent, PageRequest, Settings, WorkspaceId, now, setti
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Allocation, Balance, Credits, Entry, EntryKind, Error, Grant, Hold, Lot, LotId, allocate, give_back, ledger::EntryId,
+    Allocation, Balance, Credits, Entry, EntryKind, Error, Grant, Hold, Lot, LotId, allocate, give_back,
+    ledger::EntryId,
 };
 
 /// Credits that a new user starts with.
@@ -201,7 +202,12 @@ impl Billing {
             return;
         }
         self.take_in(transaction, plan, "held");
-        let hold = Hold { reference: reference.to_owned(), credits: plan.credits, lots: plan.lots.clone(), settled: None };
+        let hold = Hold {
+            reference: reference.to_owned(),
+            credits: plan.credits,
+            lots: plan.lots.clone(),
+            settled: None,
+        };
         let Key { pk, sk } = hold_key(plan.workspace, reference);
         transaction.create("hold", &self.table, &Stored { pk, sk, record: &hold });
         self.enter(transaction, plan.workspace, EntryKind::Hold, plan.credits, reference, plan.lots.clone());
@@ -213,7 +219,14 @@ impl Billing {
             return;
         }
         self.take_in(transaction, plan, "spent");
-        self.enter(transaction, plan.workspace, EntryKind::Charge, plan.credits, reference, plan.lots.clone());
+        self.enter(
+            transaction,
+            plan.workspace,
+            EntryKind::Charge,
+            plan.credits,
+            reference,
+            plan.lots.clone(),
+        );
     }
 
     /// The hold for `reference`, settled or not.
@@ -226,7 +239,9 @@ impl Billing {
     pub fn settle_in(&self, transaction: &mut Transaction, workspace: WorkspaceId, hold: &Hold, charge: u64) {
         let charge = charge.min(hold.credits);
         let refund = hold.credits - charge;
-        let update = Update::at(hold_key(workspace, &hold.reference)).set("settled", charge).when(Cond::Absent("settled"));
+        let update = Update::at(hold_key(workspace, &hold.reference))
+            .set("settled", charge)
+            .when(Cond::Absent("settled"));
         transaction.update("settle", &self.table, update.when(Cond::Present("pk")));
         let update = Update::at(balance_key(workspace))
             .add("held", -signed(hold.credits))

@@ -43,7 +43,9 @@ impl CursorKey {
 
     fn mac(&self, tenant: &str, payload: &[u8]) -> [u8; 16] {
         // HMAC takes a key of any length, so this cannot fail; an all-zero MAC would verify nothing of ours.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.0.expose_secret().as_bytes()) else { return [0; 16] };
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.0.expose_secret().as_bytes()) else {
+            return [0; 16];
+        };
         mac.update(b"cur.v1\ntenant=");
         mac.update(tenant.as_bytes());
         mac.update(b"\n");
@@ -66,7 +68,13 @@ impl CursorKey {
     }
 
     /// The start key inside `token`, if the token is ours, this tenant's, this filter's and not expired.
-    pub fn open(&self, tenant: &str, filter: &str, token: &str, now: Timestamp) -> Option<BTreeMap<String, String>> {
+    pub fn open(
+        &self,
+        tenant: &str,
+        filter: &str,
+        token: &str,
+        now: Timestamp,
+    ) -> Option<BTreeMap<String, String>> {
         let (payload, mac) = token.split_once('.')?;
         let payload = B64.decode(payload).ok()?;
         let mac = B64.decode(mac).ok()?;
@@ -84,6 +92,7 @@ fn filter_hash(filter: &str) -> String {
 
 /// `?limit=&cursor=`, as a query string has it.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct PageQuery {
     /// Rows a page; 50 unless given, 200 at most.
@@ -113,7 +122,9 @@ impl PageQuery {
         let start = match &self.cursor {
             None => None,
             Some(token) => Some(key.open(tenant, filter, token, crate::now()).ok_or_else(|| {
-                Problem::new(Kind::InvalidCursor).detail("Start again without a cursor; use next_cursor only with the request it came from.")
+                Problem::new(Kind::InvalidCursor).detail(
+                    "Start again without a cursor; use next_cursor only with the request it came from.",
+                )
             })?),
         };
         Ok(PageRequest { limit, start })
@@ -154,8 +165,15 @@ mod tests {
         assert_eq!(key().open("t1", "state=open", &token, now), Some(start));
         assert_eq!(key().open("t2", "state=open", &token, now), None, "another tenant");
         assert_eq!(key().open("t1", "state=done", &token, now), None, "another filter");
-        assert_eq!(key().open("t1", "state=open", &token, now + SignedDuration::from_hours(25)), None, "stale");
-        assert_eq!(CursorKey::new("another-key-another-key".to_owned().into()).open("t1", "state=open", &token, now), None);
+        assert_eq!(
+            key().open("t1", "state=open", &token, now + SignedDuration::from_hours(25)),
+            None,
+            "stale"
+        );
+        assert_eq!(
+            CursorKey::new("another-key-another-key".to_owned().into()).open("t1", "state=open", &token, now),
+            None
+        );
         for cut in 0..token.len() {
             assert_eq!(key().open("t1", "state=open", &token[..cut], now), None);
         }

@@ -55,13 +55,16 @@ macro_rules! typed_id {
 
         impl<'de> $crate::__private::serde::Deserialize<'de> for $name {
             fn deserialize<D: $crate::__private::serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-                let text = <std::borrow::Cow<'de, str> as $crate::__private::serde::Deserialize>::deserialize(d)?;
+                let text =
+                    <std::borrow::Cow<'de, str> as $crate::__private::serde::Deserialize>::deserialize(d)?;
                 text.parse().map_err($crate::__private::serde::de::Error::custom)
             }
         }
 
         impl $crate::__private::utoipa::PartialSchema for $name {
-            fn schema() -> $crate::__private::utoipa::openapi::RefOr<$crate::__private::utoipa::openapi::schema::Schema> {
+            fn schema()
+            -> $crate::__private::utoipa::openapi::RefOr<$crate::__private::utoipa::openapi::schema::Schema>
+            {
                 $crate::__private::utoipa::openapi::ObjectBuilder::new()
                     .schema_type($crate::__private::utoipa::openapi::schema::Type::String)
                     .pattern(Some(concat!("^", $prefix, "_[0-9a-hjkmnp-tv-z]{26}$")))
@@ -75,7 +78,11 @@ macro_rules! typed_id {
 }
 
 typed_id!(UserId, "usr", "A person.");
-typed_id!(WorkspaceId, "wsp", "A workspace: the tenant that owns tasks, keys and credits. Every user has a personal one.");
+typed_id!(
+    WorkspaceId,
+    "wsp",
+    "A workspace: the tenant that owns tasks, keys and credits. Every user has a personal one."
+);
 typed_id!(KeyId, "key", "An API key (its public part).");
 typed_id!(EventId, "evt", "A domain event.");
 
@@ -93,7 +100,14 @@ mod tests {
     #[test]
     fn another_types_id_is_refused() {
         assert!(WorkspaceId::new().to_string().parse::<UserId>().is_err());
-        for wrong in ["", "usr_", "usr_01J9Z3K5M8N2P4Q6R7S8T9V0WX", "usr_81j9z3k5m8n2p4q6r7s8t9v0wx", "usr_01j9z3k5m8n2p4q6r7s8t9v0w", "usr_01j9z3k5m8n2p4q6r7s8t9v0wl"] {
+        for wrong in [
+            "",
+            "usr_",
+            "usr_01J9Z3K5M8N2P4Q6R7S8T9V0WX",
+            "usr_81j9z3k5m8n2p4q6r7s8t9v0wx",
+            "usr_01j9z3k5m8n2p4q6r7s8t9v0w",
+            "usr_01j9z3k5m8n2p4q6r7s8t9v0wl",
+        ] {
             assert!(wrong.parse::<UserId>().is_err(), "{wrong}");
         }
     }

@@ -10,7 +10,9 @@ pub struct Key(String);
 
 /// Why a header value is not a key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("an Idempotency-Key is 8 to 128 characters of A-Z a-z 0-9 _ . : ~ -, with or without double quotes around it")]
+#[error(
+    "an Idempotency-Key is 8 to 128 characters of A-Z a-z 0-9 _ . : ~ -, with or without double quotes around it"
+)]
 pub struct Malformed;
 
 impl Key {
@@ -28,7 +30,9 @@ impl Key {
             None => value,
         };
         let fine = (8..=128).contains(&bare.len())
-            && bare.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b':' | b'~' | b'-'));
+            && bare
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b':' | b'~' | b'-'));
         if fine { Ok(Self(bare.to_owned())) } else { Err(Malformed) }
     }
 
@@ -76,7 +80,17 @@ mod tests {
         assert_eq!(Key::parse(&format!("\"{uuid}\"")), Ok(Key(uuid.into())));
         assert_eq!(Key::parse(uuid), Ok(Key(uuid.into())));
         assert_eq!(Key::parse("\"key-0001\";x=1"), Ok(Key("key-0001".into())));
-        for wrong in ["", "\"\"", "abc", "\"é\"", "\"a\\\"bcdefgh\"", "\"a\", \"b\"", "aaaaaaaa, bbbbbbbb", "\"unclosed-key", &"k".repeat(129)] {
+        for wrong in [
+            "",
+            "\"\"",
+            "abc",
+            "\"é\"",
+            "\"a\\\"bcdefgh\"",
+            "\"a\", \"b\"",
+            "aaaaaaaa, bbbbbbbb",
+            "\"unclosed-key",
+            &"k".repeat(129),
+        ] {
             assert_eq!(Key::parse(wrong), Err(Malformed), "{wrong}");
         }
     }

@@ -153,7 +153,8 @@ impl Problem {
     /// The document, as `application/problem+json` has it.
     pub fn document(&self, request_id: Option<&str>) -> Value {
         let mut document = serde_json::Map::new();
-        document.insert("type".into(), format!("https://piecework.example/problems/{}", self.kind.slug()).into());
+        document
+            .insert("type".into(), format!("https://piecework.example/problems/{}", self.kind.slug()).into());
         document.insert("title".into(), self.kind.title().into());
         document.insert("status".into(), self.kind.status().as_u16().into());
         if let Some(detail) = &self.detail {

@@ -109,7 +109,9 @@ where
 {
     match values.get(name).filter(|v| !v.is_empty()) {
         None => Ok(None),
-        Some(text) => text.parse().map(Some).map_err(|e: T::Err| SettingError::Unusable { name, why: e.to_string() }),
+        Some(text) => {
+            text.parse().map(Some).map_err(|e: T::Err| SettingError::Unusable { name, why: e.to_string() })
+        }
     }
 }
 
@@ -132,7 +134,8 @@ mod tests {
     #[test]
     fn a_secret_has_a_default_in_dev_only_and_is_never_short() {
         assert!(settings(&[("ENVIRONMENT", "dev")]).unwrap().secret("CURSOR_KEY", "dev").is_ok());
-        let short = settings(&[("ENVIRONMENT", "dev"), ("CURSOR_KEY", "short")]).unwrap().secret("CURSOR_KEY", "dev");
+        let short =
+            settings(&[("ENVIRONMENT", "dev"), ("CURSOR_KEY", "short")]).unwrap().secret("CURSOR_KEY", "dev");
         assert!(matches!(short, Err(SettingError::Unusable { name: "CURSOR_KEY", .. })));
         assert!(settings(&[("ENVIRONMENT", "production")]).is_err());
     }

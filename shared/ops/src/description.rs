@@ -21,10 +21,15 @@ fn routes() -> &'static [Route] {
         let paths = document.get("paths").and_then(Value::as_object);
         let segments = |path: &str| path.split('/').map(str::to_owned).collect();
         let methods = |item: &Value| {
-            let members = item.as_object().map(|m| m.keys().map(|k| k.to_ascii_uppercase()).collect::<Vec<_>>());
+            let members =
+                item.as_object().map(|m| m.keys().map(|k| k.to_ascii_uppercase()).collect::<Vec<_>>());
             members.unwrap_or_default()
         };
-        paths.into_iter().flatten().map(|(p, item)| Route { segments: segments(p), methods: methods(item) }).collect()
+        paths
+            .into_iter()
+            .flatten()
+            .map(|(p, item)| Route { segments: segments(p), methods: methods(item) })
+            .collect()
     })
 }
 
@@ -33,7 +38,11 @@ pub fn allowed_methods(path: &str) -> Vec<&'static str> {
     let asked: Vec<&str> = path.split('/').collect();
     let fits = |route: &&Route| {
         route.segments.len() == asked.len()
-            && route.segments.iter().zip(&asked).all(|(ours, theirs)| ours == theirs || (ours.starts_with('{') && !theirs.is_empty()))
+            && route
+                .segments
+                .iter()
+                .zip(&asked)
+                .all(|(ours, theirs)| ours == theirs || (ours.starts_with('{') && !theirs.is_empty()))
     };
     routes().iter().filter(fits).flat_map(|r| r.methods.iter().map(String::as_str)).collect()
 }

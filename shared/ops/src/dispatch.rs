@@ -13,10 +13,13 @@ pub struct Dispatcher {
 
 impl Deps for Dispatcher {
     fn new(settings: &Settings, clients: &Arc<Clients>) -> Result<Self, SettingError> {
-        let urls: BTreeMap<String, Vec<String>> = serde_json::from_str(settings.required("SUBSCRIPTIONS")?)
-            .map_err(|e| SettingError::Unusable { name: "SUBSCRIPTIONS", why: e.to_string() })?;
+        let urls: BTreeMap<String, Vec<String>> =
+            serde_json::from_str(settings.required("SUBSCRIPTIONS")?)
+                .map_err(|e| SettingError::Unusable { name: "SUBSCRIPTIONS", why: e.to_string() })?;
         let queues = |urls: Vec<String>| urls.iter().map(|url| Queue::new(clients, url)).collect();
-        Ok(Self { subscribers: Arc::new(urls.into_iter().map(|(kind, urls)| (kind, queues(urls))).collect()) })
+        Ok(Self {
+            subscribers: Arc::new(urls.into_iter().map(|(kind, urls)| (kind, queues(urls))).collect()),
+        })
     }
 }
 

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use aws::{Clients, Deps};
-use piecework_core::{Settings, settings::{Environment, SettingError}};
+use piecework_core::{
+    Settings,
+    settings::{Environment, SettingError},
+};
 
 /// The reference page: one file that reads `openapi.json` and loads nothing from elsewhere.
 #[derive(Debug, Clone, Copy)]
@@ -16,8 +19,7 @@ impl Docs {
     /// The page.
     pub const PAGE: &str = include_str!("docs.html");
     /// What the page may do: run its own script, ask its own origin.
-    pub const POLICY: &str =
-        "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+    pub const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'";
 }
 
 impl Deps for Docs {

@@ -59,12 +59,18 @@ impl Health {
     pub async fn report(&self) -> Result<HealthReport, aws::Error> {
         let asked = self.queues.iter().map(|(name, queue)| async move {
             let counts = queue.counts().await?;
-            let report = QueueReport { waiting: counts.waiting, in_flight: counts.in_flight, delayed: counts.delayed };
+            let report =
+                QueueReport { waiting: counts.waiting, in_flight: counts.in_flight, delayed: counts.delayed };
             Ok::<_, aws::Error>((name.clone(), report))
         });
         let queues: BTreeMap<_, _> = try_join_all(asked).await?.into_iter().collect();
         let dead = queues.iter().any(|(name, q)| name.ends_with("-dead") && q.waiting + q.in_flight > 0);
         let status = if dead { "attention" } else { "ok" };
-        Ok(HealthReport { status, version: self.version.clone(), environment: self.environment.clone(), queues })
+        Ok(HealthReport {
+            status,
+            version: self.version.clone(),
+            environment: self.environment.clone(),
+            queues,
+        })
     }
 }

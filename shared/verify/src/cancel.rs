@@ -33,7 +33,11 @@ impl Verify {
             .remove("gsi2sk")
             .when(Cond::one_of("state", from.iter().map(|s| s.name())));
         transaction.update("task", &self.tasks.table, update);
-        transaction.create("event", &self.tasks.table, &aws::event_item(&parts(task.workspace, task.id), &event));
+        transaction.create(
+            "event",
+            &self.tasks.table,
+            &aws::event_item(&parts(task.workspace, task.id), &event),
+        );
         if let Some(hold) = hold {
             self.billing.settle_in(&mut transaction, task.workspace, &hold, charge);
         }
@@ -53,7 +57,8 @@ impl Verify {
                 TaskState::Cancelled | TaskState::Cancelling => return Ok(task.view()),
                 state @ (TaskState::AwaitingUpload | TaskState::Queued) => {
                     let event = task.event("cancelled", serde_json::json!({ "charged": 0 })).by(actor);
-                    self.close(&task, TaskState::Cancelled, &[state], Update::at(task.key()), 0, event).await?
+                    self.close(&task, TaskState::Cancelled, &[state], Update::at(task.key()), 0, event)
+                        .await?
                 }
                 TaskState::Running => {
                     let mut transaction = Transaction::new();
@@ -63,7 +68,11 @@ impl Verify {
                         .when(Cond::Absent("drained_at"));
                     transaction.update("task", &self.tasks.table, update);
                     let event = task.event("cancelling", serde_json::json!({})).by(actor);
-                    transaction.create("event", &self.tasks.table, &aws::event_item(&parts(workspace, id), &event));
+                    transaction.create(
+                        "event",
+                        &self.tasks.table,
+                        &aws::event_item(&parts(workspace, id), &event),
+                    );
                     match transaction.commit().await {
                         Ok(()) => true,
                         // Every row is verified; there is nothing left to stop.

@@ -112,11 +112,16 @@ impl SingleCheck {
         let reply = Reply { status: 200, location: None, body };
 
         let id = CheckId::new();
-        let data = serde_json::json!({ "verification_status": { name(status): 1 }, "charged": credits_charged });
+        let data =
+            serde_json::json!({ "verification_status": { name(status): 1 }, "charged": credits_charged });
         let event = DomainEvent::new("verification.address.checked", workspace, id, data).by(actor);
         loop {
             let mut transaction = Transaction::new();
-            transaction.create("event", &self.tasks.table, &aws::event_item(&format!("CHECK#{workspace}#{id}"), &event));
+            transaction.create(
+                "event",
+                &self.tasks.table,
+                &aws::event_item(&format!("CHECK#{workspace}#{id}"), &event),
+            );
             if credits_charged > 0 {
                 self.billing.charge_in(&mut transaction, &plan, &id.to_string());
             }
@@ -125,7 +130,9 @@ impl SingleCheck {
             }
             match transaction.commit().await {
                 // The plan fails with the balance as it is now when others have spent it.
-                Err(CommitError::Refused { label: CREDITS_LABEL, .. }) => plan = self.billing.plan(workspace, 1).await?,
+                Err(CommitError::Refused { label: CREDITS_LABEL, .. }) => {
+                    plan = self.billing.plan(workspace, 1).await?
+                }
                 outcome => return Ok(outcome.map(|()| reply)?),
             }
         }

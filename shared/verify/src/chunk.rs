@@ -120,9 +120,14 @@ impl Checker {
             .set("lease", &lease)
             .set("lease_until", (at + self.lease).as_millisecond())
             .when(Cond::eq("state", "pending"))
-            .when(Cond::Any(vec![Cond::Absent("lease_until"), Cond::is("lease_until", "<", at.as_millisecond())]));
+            .when(Cond::Any(vec![
+                Cond::Absent("lease_until"),
+                Cond::is("lease_until", "<", at.as_millisecond()),
+            ]));
         let Some(chunk) = self.tasks.table.update::<ChunkRecord>(claim).await? else {
-            let Some(chunk) = self.tasks.table.get::<ChunkRecord>(&key).await? else { return Ok(ChunkOutcome::Settled) };
+            let Some(chunk) = self.tasks.table.get::<ChunkRecord>(&key).await? else {
+                return Ok(ChunkOutcome::Settled);
+            };
             if chunk.state == ChunkState::Pending {
                 let left = chunk.lease_until.unwrap_or(0).saturating_sub(at.as_millisecond()).max(0);
                 return Ok(ChunkOutcome::Claimed(u64::try_from(left / 1000 + 1).unwrap_or(1)));
@@ -226,7 +231,11 @@ impl Checker {
 
     /// The route of each domain, the same through the whole task: the first answer is kept beside the task, and every chunk
     /// and every repeat takes it from there.
-    async fn routes(&self, task: &TaskRecord, domains: &BTreeSet<&str>) -> Result<HashMap<String, MailRoute>, Error> {
+    async fn routes(
+        &self,
+        task: &TaskRecord,
+        domains: &BTreeSet<&str>,
+    ) -> Result<HashMap<String, MailRoute>, Error> {
         let answers = Answers::<MailRoute>::beside(&self.tasks, task, "DOMAIN");
         let mut routes = answers.known(domains.iter().copied()).await?;
         let unknown: Vec<&str> = domains.iter().copied().filter(|d| !routes.contains_key(*d)).collect();
@@ -281,7 +290,10 @@ impl Checker {
             known.insert(key, outcome);
         }
         drop(asked);
-        Ok(addresses.iter().map(|a| a.as_ref().and_then(|(key, _)| known.get(key).copied().flatten())).collect())
+        Ok(addresses
+            .iter()
+            .map(|a| a.as_ref().and_then(|(key, _)| known.get(key).copied().flatten()))
+            .collect())
     }
 }
 
@@ -295,7 +307,8 @@ fn unverified(row: &ListRow, n: u64, address: &str) -> Job {
         }
         Some(reason) => {
             let mut job = Job::open(n, row.line, JobState::Failed, address);
-            job.error = Some(RowError { line: row.line, code: reason.code().into(), detail: reason.to_string() });
+            job.error =
+                Some(RowError { line: row.line, code: reason.code().into(), detail: reason.to_string() });
             job
         }
     }
@@ -326,9 +339,13 @@ impl<'a, T: Serialize + DeserializeOwned> Answers<'a, T> {
         Key::new(parts(self.task.workspace, self.task.id), format!("{}#{name}", self.prefix))
     }
 
-    async fn known<'k>(&self, names: impl Iterator<Item = &'k str>) -> Result<HashMap<String, T>, aws::Error> {
+    async fn known<'k>(
+        &self,
+        names: impl Iterator<Item = &'k str>,
+    ) -> Result<HashMap<String, T>, aws::Error> {
         let keys: BTreeSet<String> = names.map(|n| self.key(n).sk).collect();
-        let keys: Vec<Key> = keys.into_iter().map(|sk| Key::new(parts(self.task.workspace, self.task.id), sk)).collect();
+        let keys: Vec<Key> =
+            keys.into_iter().map(|sk| Key::new(parts(self.task.workspace, self.task.id), sk)).collect();
         let found = self.tasks.table.get_many::<Answer<T>>(&keys).await?;
         let name = |sk: &str| sk.split_once('#').map_or("", |(_, name)| name).to_owned();
         Ok(found.into_iter().map(|a| (name(&a.sk), a.answer)).collect())

@@ -164,13 +164,18 @@ impl Verify {
         let body = serde_json::to_vec(&list.emails).map_err(|e| aws::Error::Shape(e.to_string()))?;
         self.bucket.put(&Objects::of(workspace, task.id).pasted(), "application/json", body).await?;
 
-        let event = task.event("queued", serde_json::json!({ "source": task.source, "rows": task.rows })).by(actor);
+        let event =
+            task.event("queued", serde_json::json!({ "source": task.source, "rows": task.rows })).by(actor);
         let reply = reply(202, &task.clone().view(), task.id)?;
         for race in 0.. {
             let mut transaction = Transaction::new();
             transaction.create("task", &self.tasks.table, &task);
             self.billing.hold_in(&mut transaction, &plan, &task.id.to_string());
-            transaction.create("event", &self.tasks.table, &aws::event_item(&parts(workspace, task.id), &event));
+            transaction.create(
+                "event",
+                &self.tasks.table,
+                &aws::event_item(&parts(workspace, task.id), &event),
+            );
             if let Some(request) = request {
                 idempotency::complete_in(&mut transaction, &self.tasks.table, request, &reply);
             }
@@ -217,14 +222,19 @@ impl Verify {
         let expires_at = at + SignedDuration::try_from(UPLOAD_LIFE).unwrap_or(SignedDuration::from_hours(1));
         let mut task = TaskRecord::new(workspace, TaskSource::Upload, TaskState::AwaitingUpload, at);
         task.file_name = Some(new.file_name);
-        task.hints =
-            Hints { delimiter: new.delimiter, has_header: new.has_header, column: new.column, encoding: new.encoding };
+        task.hints = Hints {
+            delimiter: new.delimiter,
+            has_header: new.has_header,
+            column: new.column,
+            encoding: new.encoding,
+        };
         task.upload_until = Some(expires_at);
         // A notification that got lost is noticed when the link ends.
         task.gsi2sk = Some(look_again(expires_at, task.id));
         let key = Objects::of(workspace, task.id).upload();
         let upload = self.bucket.presign_upload(&key, content_type(format), new.size, UPLOAD_LIFE).await?;
-        let event = task.event("created", serde_json::json!({ "source": task.source, "size": new.size })).by(actor);
+        let event =
+            task.event("created", serde_json::json!({ "source": task.source, "size": new.size })).by(actor);
         let reply = reply(201, &Upload { task: task.clone().view(), upload, expires_at }, task.id)?;
         let mut transaction = Transaction::new();
         transaction.create("task", &self.tasks.table, &task);
@@ -242,7 +252,10 @@ fn check_name(pointer: &'static str, name: &str) -> Result<(), Error> {
     if fine {
         return Ok(());
     }
-    Err(Error::Unusable { pointer, detail: "must be 1 to 200 characters, none of them a control character".into() })
+    Err(Error::Unusable {
+        pointer,
+        detail: "must be 1 to 200 characters, none of them a control character".into(),
+    })
 }
 
 fn content_type(format: Format) -> &'static str {

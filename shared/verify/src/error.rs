@@ -53,7 +53,9 @@ impl From<Error> for Problem {
                 .detail(format!("The task is {}.", state.name()))
                 .with("state", state.name()),
             Error::ResultsGone => Problem::new(Kind::Gone).detail("Results are kept for 30 days."),
-            Error::EmptyList => Problem::new(Kind::EmptyList).fault(Fault::body("/emails", "must have at least one address")),
+            Error::EmptyList => {
+                Problem::new(Kind::EmptyList).fault(Fault::body("/emails", "must have at least one address"))
+            }
             Error::TooManyPasted(count) => Problem::new(Kind::TooManyRows)
                 .detail(format!(
                     "{count} addresses; a pasted list has at most {}. Upload a file for more, up to {} rows.",
@@ -68,7 +70,9 @@ impl From<Error> for Problem {
             Error::Unreadable(tabular::ListError::TooManyRows { limit }) => {
                 Problem::new(Kind::TooManyRows).detail(format!("At most {limit} rows.")).with("limit", limit)
             }
-            Error::Unreadable(error) => Problem::new(Kind::UnreadableFile).detail(error.to_string()).with("reason", error.code()),
+            Error::Unreadable(error) => {
+                Problem::new(Kind::UnreadableFile).detail(error.to_string()).with("reason", error.code())
+            }
             Error::Unusable { pointer, detail } => match pointer.strip_prefix("query:") {
                 Some(name) => Problem::new(Kind::InvalidQuery).fault(Fault::query(name, detail)),
                 None => Problem::new(Kind::InvalidBody).fault(Fault::body(pointer, detail)),

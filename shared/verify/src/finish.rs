@@ -7,8 +7,7 @@ use piecework_core::{DomainEvent, Settings, WorkspaceId, settings::SettingError}
 use serde::{Deserialize, Deserializer};
 
 use crate::{
-    Error, TaskId, TaskState, Verify,
-    results,
+    Error, TaskId, TaskState, Verify, results,
     store::{Objects, TaskRecord},
 };
 
@@ -66,14 +65,17 @@ impl Finisher {
     /// Joins the chunks' CSV under one header, a chunk at a time; its size in octets.
     async fn gather(&self, task: &TaskRecord) -> Result<u64, Error> {
         let (bucket, objects) = (&self.verify.bucket, Objects::of(task.workspace, task.id));
-        let layout = task.layout.as_ref().ok_or_else(|| aws::Error::Shape(format!("{} has no layout", task.id)))?;
+        let layout =
+            task.layout.as_ref().ok_or_else(|| aws::Error::Shape(format!("{} has no layout", task.id)))?;
         let mut out = bucket.writer(&objects.csv(), "text/csv; charset=utf-8");
         let header = results::header(layout)?;
         let mut bytes = header.len() as u64;
         out.write(&header).await?;
         for chunk in self.verify.tasks.chunks(task.workspace, task.id).await? {
             let segment = bucket.get(&objects.segment(chunk.first)).await?;
-            let segment = segment.ok_or_else(|| aws::Error::Shape(format!("chunk {} of {} has no results", chunk.first, task.id)))?;
+            let segment = segment.ok_or_else(|| {
+                aws::Error::Shape(format!("chunk {} of {} has no results", chunk.first, task.id))
+            })?;
             bytes += segment.len() as u64;
             out.write(&segment).await?;
         }

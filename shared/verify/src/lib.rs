@@ -34,7 +34,8 @@ pub use error::Error;
 pub use finish::{Finisher, TaskMessage};
 pub use list::MAX_ROWS;
 pub use model::{
-    CreditUse, Job, JobState, JobStatusCounts, RowError, Task, TaskId, TaskProblem, TaskSource, TaskState, VerificationCounts,
+    CreditUse, Job, JobState, JobStatusCounts, RowError, Task, TaskId, TaskProblem, TaskSource, TaskState,
+    VerificationCounts,
 };
 pub use network::Network;
 pub use read::{Download, Results};

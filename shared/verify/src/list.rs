@@ -89,7 +89,15 @@ mod tests {
 
     #[test]
     fn the_same_address_in_other_clothes_is_the_same() {
-        let list = ["Ann@Example.org", "ann@example.org", " ann@EXAMPLE.ORG ", "bob@example.org", "nonsense", "nonsense ", "Nonsense"];
+        let list = [
+            "Ann@Example.org",
+            "ann@example.org",
+            " ann@EXAMPLE.ORG ",
+            "bob@example.org",
+            "nonsense",
+            "nonsense ",
+            "Nonsense",
+        ];
         assert_eq!(count_different(list), 4);
         let mut seen = Seen::default();
         assert_eq!(seen.first("ann@example.org", 7), None);

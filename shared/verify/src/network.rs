@@ -25,12 +25,15 @@ impl Deps for Network {
             .map_err(|e| SettingError::Unusable { name: "DNS_SERVER", why: e.to_string() })?;
         let probe = match settings.text("SMTP_PROBE") {
             Some("on") => {
-                let mut smtp = SmtpSettings::new(settings.required("SMTP_HELLO")?, settings.required("SMTP_FROM")?);
+                let mut smtp =
+                    SmtpSettings::new(settings.required("SMTP_HELLO")?, settings.required("SMTP_FROM")?);
                 smtp.connect_to = settings.parsed("SMTP_CONNECT_TO")?;
                 Some(SmtpClient::new(smtp, dns.clone()))
             }
             Some("off") | None => None,
-            Some(_) => return Err(SettingError::Unusable { name: "SMTP_PROBE", why: "must be on or off".into() }),
+            Some(_) => {
+                return Err(SettingError::Unusable { name: "SMTP_PROBE", why: "must be on or off".into() });
+            }
         };
         Ok(Self { resolver: CachedResolver::new(dns, CacheSettings::default()), probe })
     }
@@ -43,7 +46,12 @@ impl Network {
     }
 
     /// What a mail server says of an address; `None` if none is asked.
-    pub(crate) async fn mailbox(&self, address: &str, domain: &str, route: &MailRoute) -> Option<SmtpOutcome> {
+    pub(crate) async fn mailbox(
+        &self,
+        address: &str,
+        domain: &str,
+        route: &MailRoute,
+    ) -> Option<SmtpOutcome> {
         let probe = self.probe.as_ref()?;
         match route {
             MailRoute::Mx { hosts } => Some(probe.probe(address, hosts).await),

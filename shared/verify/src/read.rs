@@ -52,8 +52,14 @@ pub enum Download {
 impl Results {
     /// The task's rows in their order, from the cursor's row. A page ends with a chunk at the latest, so it may be short
     /// while there is a next one.
-    pub async fn jobs(&self, workspace: WorkspaceId, id: TaskId, page: &PageRequest) -> Result<Found<Job>, Error> {
-        let from: u64 = page.start.as_ref().and_then(|s| s.get("row")).and_then(|r| r.parse().ok()).unwrap_or(0);
+    pub async fn jobs(
+        &self,
+        workspace: WorkspaceId,
+        id: TaskId,
+        page: &PageRequest,
+    ) -> Result<Found<Job>, Error> {
+        let from: u64 =
+            page.start.as_ref().and_then(|s| s.get("row")).and_then(|r| r.parse().ok()).unwrap_or(0);
         let low = chunk_key(workspace, id, 0).sk;
         let high = chunk_key(workspace, id, from).sk;
         let query = Query::partition(parts(workspace, id)).between(low, high).newest_first().limit(1);
@@ -70,11 +76,14 @@ impl Results {
         let skip = usize::try_from(from - chunk.first).unwrap_or(0);
         let items = match chunk.state {
             ChunkState::Pending => self.open(workspace, id, &chunk, skip, wanted).await?,
-            ChunkState::Done | ChunkState::Cancelled => self.done(workspace, id, &chunk, skip, wanted).await?,
+            ChunkState::Done | ChunkState::Cancelled => {
+                self.done(workspace, id, &chunk, skip, wanted).await?
+            }
         };
         let next = from + items.len() as u64;
         // Only at a chunk's end does it take one more look to tell whether there is a next page.
-        let more = if next < chunk.first + chunk.rows { true } else { self.follows(workspace, id, next).await? };
+        let more =
+            if next < chunk.first + chunk.rows { true } else { self.follows(workspace, id, next).await? };
         let next = more.then(|| BTreeMap::from([("row".to_owned(), next.to_string())]));
         Ok(Found { items, next })
     }
@@ -117,7 +126,8 @@ impl Results {
     ) -> Result<Vec<Job>, Error> {
         let Some(task) = self.tasks.record(workspace, id).await? else { return Err(Error::NoSuchTask) };
         let Some(layout) = task.layout else { return Ok(Vec::new()) };
-        let object = self.bucket.get(&Objects::of(workspace, id).chunk(chunk.first)).await?.unwrap_or_default();
+        let object =
+            self.bucket.get(&Objects::of(workspace, id).chunk(chunk.first)).await?.unwrap_or_default();
         let rows = parse_rows(&object)?;
         let numbered = rows.iter().zip(chunk.first..).skip(skip).take(wanted);
         Ok(numbered
@@ -138,7 +148,9 @@ impl Results {
     /// The list with its result columns, once the task has come to an end that has one.
     pub async fn download(&self, workspace: WorkspaceId, id: TaskId) -> Result<Download, Error> {
         let task = self.tasks.record(workspace, id).await?.ok_or(Error::NoSuchTask)?;
-        let Some(size) = task.result_bytes.filter(|_| matches!(task.state, TaskState::Completed | TaskState::Cancelled)) else {
+        let Some(size) =
+            task.result_bytes.filter(|_| matches!(task.state, TaskState::Completed | TaskState::Cancelled))
+        else {
             return Err(Error::WrongState(task.state));
         };
         let key = Objects::of(workspace, id).csv();

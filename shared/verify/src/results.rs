@@ -34,7 +34,8 @@ fn shape(error: impl ToString) -> aws::Error {
 
 /// Writes the results of a chunk's rows, in their order.
 pub(crate) fn write(layout: &Layout, rows: &[ListRow], jobs: &[Job]) -> Result<Written, aws::Error> {
-    let mut out = Written { jobs: Vec::with_capacity(jobs.len() * 600), offsets: Vec::new(), csv: Vec::new() };
+    let mut out =
+        Written { jobs: Vec::with_capacity(jobs.len() * 600), offsets: Vec::new(), csv: Vec::new() };
     let mut csv = ListWriter::new(Vec::with_capacity(jobs.len() * 120), layout, false).map_err(shape)?;
     for (at, (row, job)) in rows.iter().zip(jobs).enumerate() {
         if at % INDEX_EVERY == 0 {
@@ -42,7 +43,8 @@ pub(crate) fn write(layout: &Layout, rows: &[ListRow], jobs: &[Job]) -> Result<W
         }
         serde_json::to_writer(&mut out.jobs, job).map_err(shape)?;
         out.jobs.push(b'\n');
-        csv.row(row.cells.iter().map(String::as_str), columns(job).iter().map(String::as_str)).map_err(shape)?;
+        csv.row(row.cells.iter().map(String::as_str), columns(job).iter().map(String::as_str))
+            .map_err(shape)?;
     }
     out.offsets.push(out.jobs.len() as u64);
     out.csv = csv.finish().map_err(shape)?;
@@ -54,7 +56,9 @@ pub(crate) fn header(layout: &Layout) -> Result<Vec<u8>, aws::Error> {
     let named: Vec<String> = match &layout.header {
         Some(names) => names.clone(),
         None => (0..layout.columns)
-            .map(|c| if c == layout.address_column { "email".to_owned() } else { format!("column_{}", c + 1) })
+            .map(
+                |c| if c == layout.address_column { "email".to_owned() } else { format!("column_{}", c + 1) },
+            )
             .collect(),
     };
     let mut csv = ListWriter::new(Vec::new(), layout, layout.bom).map_err(shape)?;
@@ -64,7 +68,9 @@ pub(crate) fn header(layout: &Layout) -> Result<Vec<u8>, aws::Error> {
 
 fn columns(job: &Job) -> [String; 10] {
     let flag = |flag: Option<bool>| flag.map_or(String::new(), |f| f.to_string());
-    let name = |value: Option<serde_json::Value>| value.and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
+    let name = |value: Option<serde_json::Value>| {
+        value.and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+    };
     let status = match job.state {
         JobState::Completed => name(job.status.and_then(|s| serde_json::to_value(s).ok())),
         JobState::Cancelled => "not_verified".to_owned(),

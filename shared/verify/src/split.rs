@@ -9,7 +9,7 @@ use aws::{Clients, CommitError, Cond, Deps, Key, Queue, Transaction, Update, Val
 use billing::CREDITS_LABEL;
 use piecework_core::{DomainEvent, Settings, WorkspaceId, now, settings::SettingError};
 use serde::{Deserialize, Deserializer};
-use tabular::{BadRow, FoundBy, Format, Item, Layout, Limits, LineEnding, ListError, ListReader, sniff};
+use tabular::{BadRow, Format, FoundBy, Item, Layout, Limits, LineEnding, ListError, ListReader, sniff};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::{
@@ -130,8 +130,12 @@ impl Splitter {
         let split = match self.read(&task).await {
             Ok(split) => split,
             Err(Error::Unreadable(error)) if !matches!(error, ListError::Io(_)) => {
-                let problem =
-                    TaskProblem { code: error.code().into(), detail: error.to_string(), required: None, available: None };
+                let problem = TaskProblem {
+                    code: error.code().into(),
+                    detail: error.to_string(),
+                    required: None,
+                    available: None,
+                };
                 return self.fail(&task, problem).await;
             }
             Err(error) => return Err(error),
@@ -166,10 +170,12 @@ impl Splitter {
                 let plan = match verify.billing.plan(task.workspace, split.addresses).await {
                     Ok(plan) => plan,
                     Err(billing::Error::Insufficient { required, available }) => {
-                        let detail =
-                            format!("The list costs up to {required} credits; {available} are available. Nothing was charged.");
+                        let detail = format!(
+                            "The list costs up to {required} credits; {available} are available. Nothing was charged."
+                        );
                         let (required, available) = (Some(required), Some(available));
-                        let problem = TaskProblem { code: "insufficient_credits".into(), detail, required, available };
+                        let problem =
+                            TaskProblem { code: "insufficient_credits".into(), detail, required, available };
                         self.fail(task, problem).await?;
                         return Ok(false);
                     }
@@ -181,7 +187,11 @@ impl Splitter {
             transaction.update("task", &verify.tasks.table, update);
             let data = serde_json::json!({ "rows": split.rows, "addresses": split.addresses, "chunks": split.chunks.len() });
             let event = task.event("started", data);
-            transaction.create("event", &verify.tasks.table, &aws::event_item(&parts(task.workspace, task.id), &event));
+            transaction.create(
+                "event",
+                &verify.tasks.table,
+                &aws::event_item(&parts(task.workspace, task.id), &event),
+            );
             match transaction.commit().await {
                 Ok(()) => return Ok(true),
                 Err(CommitError::Refused { label: CREDITS_LABEL, .. }) => {}
@@ -205,12 +215,19 @@ impl Splitter {
     async fn read(&self, task: &TaskRecord) -> Result<Split, Error> {
         let objects = Objects::of(task.workspace, task.id);
         let bucket = &self.verify.bucket;
-        let mut out = Chunks { splitter: self, task, split: Split::empty(), seen: Seen::default(), rows: Vec::new(), bytes: 0 };
+        let mut out = Chunks {
+            splitter: self,
+            task,
+            split: Split::empty(),
+            seen: Seen::default(),
+            rows: Vec::new(),
+            bytes: 0,
+        };
         match task.source {
             TaskSource::List => {
                 let object = bucket.get(&objects.pasted()).await?.ok_or_else(|| lost(task))?;
-                let emails: Vec<String> =
-                    serde_json::from_slice(&object).map_err(|e| aws::Error::Shape(format!("pasted list: {e}")))?;
+                let emails: Vec<String> = serde_json::from_slice(&object)
+                    .map_err(|e| aws::Error::Shape(format!("pasted list: {e}")))?;
                 drop(object);
                 for (at, email) in emails.into_iter().enumerate() {
                     out.row(at as u64 + 1, vec![email]).await?;
@@ -235,7 +252,9 @@ impl Splitter {
                 out.split.layout = reader.layout().clone();
                 for item in reader {
                     match item? {
-                        Item::Row(row) => out.row(row.line(), row.cells().map(str::to_owned).collect()).await?,
+                        Item::Row(row) => {
+                            out.row(row.line(), row.cells().map(str::to_owned).collect()).await?
+                        }
                         Item::Bad(bad) => out.bad(bad).await?,
                     }
                 }
@@ -310,10 +329,12 @@ impl Chunks<'_> {
     async fn bad(&mut self, bad: BadRow) -> Result<(), Error> {
         self.split.bad_rows += 1;
         if self.split.errors.len() < REPORTED {
-            let error = RowError { line: bad.line, code: bad.reason.code().into(), detail: bad.reason.to_string() };
+            let error =
+                RowError { line: bad.line, code: bad.reason.code().into(), detail: bad.reason.to_string() };
             self.split.errors.push(error);
         }
-        self.push(&ListRow { line: bad.line, cells: bad.cells, duplicate_of: None, bad: Some(bad.reason) }).await
+        self.push(&ListRow { line: bad.line, cells: bad.cells, duplicate_of: None, bad: Some(bad.reason) })
+            .await
     }
 
     async fn push(&mut self, row: &ListRow) -> Result<(), Error> {
@@ -340,7 +361,17 @@ impl Chunks<'_> {
         let state = ChunkState::Pending;
         let expires_at = (now() + KEPT).as_second();
         let (lease_until, lease, offsets) = (None, None, Vec::new());
-        self.split.chunks.push(ChunkRecord { pk, sk, first, rows: 0, state, lease_until, lease, offsets, expires_at });
+        self.split.chunks.push(ChunkRecord {
+            pk,
+            sk,
+            first,
+            rows: 0,
+            state,
+            lease_until,
+            lease,
+            offsets,
+            expires_at,
+        });
     }
 
     async fn flush(&mut self) -> Result<(), Error> {

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use tabular::{Hints, Layout};
 
 use crate::{
-    CreditUse, Error, JobStatusCounts, RowError, Task, TaskId, TaskProblem, TaskSource, TaskState, VerificationCounts,
+    CreditUse, Error, JobStatusCounts, RowError, Task, TaskId, TaskProblem, TaskSource, TaskState,
+    VerificationCounts,
 };
 
 /// The value of `gsi2pk` while a task is open: the sweep's worklist.
@@ -164,7 +165,7 @@ impl TaskRecord {
     pub fn view(self) -> Task {
         let verified = self.n_valid + self.n_risky + self.n_invalid + self.n_unknown;
         let settled = verified + self.n_bad + self.n_cancelled;
-        let stopped = self.state.is_final().then_some(self.rows.saturating_sub(settled)).unwrap_or(0);
+        let stopped = if self.state.is_final() { self.rows.saturating_sub(settled) } else { 0 };
         Task {
             id: self.id,
             workspace: self.workspace,
@@ -186,7 +187,10 @@ impl TaskRecord {
                 failed: self.n_bad,
                 cancelled: self.n_cancelled + stopped,
             },
-            credits: CreditUse { held: if self.state.is_final() { 0 } else { self.held }, charged: self.charged },
+            credits: CreditUse {
+                held: if self.state.is_final() { 0 } else { self.held },
+                charged: self.charged,
+            },
             errors: self.errors,
             problem: self.problem,
             created_at: self.created_at,
@@ -276,11 +280,19 @@ impl Objects {
 }
 
 impl Tasks {
-    pub(crate) async fn record(&self, workspace: WorkspaceId, id: TaskId) -> Result<Option<TaskRecord>, aws::Error> {
+    pub(crate) async fn record(
+        &self,
+        workspace: WorkspaceId,
+        id: TaskId,
+    ) -> Result<Option<TaskRecord>, aws::Error> {
         self.table.get(&task_key(workspace, id)).await
     }
 
-    pub(crate) async fn chunks(&self, workspace: WorkspaceId, id: TaskId) -> Result<Vec<ChunkRecord>, aws::Error> {
+    pub(crate) async fn chunks(
+        &self,
+        workspace: WorkspaceId,
+        id: TaskId,
+    ) -> Result<Vec<ChunkRecord>, aws::Error> {
         Ok(self.table.query(Query::partition(parts(workspace, id)).prefix("CHUNK#")).await?.items)
     }
 
@@ -314,12 +326,20 @@ impl Tasks {
     }
 
     /// What happened to a task, oldest first (P9).
-    pub async fn events(&self, workspace: WorkspaceId, id: TaskId, page: &PageRequest) -> Result<Found<DomainEvent>, Error> {
+    pub async fn events(
+        &self,
+        workspace: WorkspaceId,
+        id: TaskId,
+        page: &PageRequest,
+    ) -> Result<Found<DomainEvent>, Error> {
         #[derive(Deserialize)]
         struct Row {
             event: DomainEvent,
         }
-        let query = Query::partition(parts(workspace, id)).prefix("EVENT#").limit(page.limit).start(page.start.clone());
+        let query = Query::partition(parts(workspace, id))
+            .prefix("EVENT#")
+            .limit(page.limit)
+            .start(page.start.clone());
         let found = self.table.query::<Row>(query).await?;
         // Every task has at least the event of its making.
         if found.items.is_empty() && page.start.is_none() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aws::{Bucket, Clients, Cond, Deps, Queue, Query, Update};
+use aws::{Bucket, Clients, Cond, Deps, Query, Queue, Update};
 use jiff::SignedDuration;
 use piecework_core::{Settings, now, settings::SettingError};
 
@@ -64,7 +64,9 @@ impl Sweeper {
                 } else if task.upload_until.is_some_and(|until| until + GRACE < now()) {
                     let event = task.event("expired", serde_json::json!({}));
                     let update = Update::at(task.key());
-                    self.verify.close(task, TaskState::Expired, &[TaskState::AwaitingUpload], update, 0, event).await?;
+                    self.verify
+                        .close(task, TaskState::Expired, &[TaskState::AwaitingUpload], update, 0, event)
+                        .await?;
                     return Ok(());
                 }
             }
@@ -72,14 +74,18 @@ impl Sweeper {
             TaskState::Running | TaskState::Cancelling if task.drained_at.is_some() => {
                 self.finish.send_all(&[task.event("drained", serde_json::json!({}))]).await?;
             }
-            TaskState::Running | TaskState::Cancelling if task.is_drained() => self.verify.tasks.announce_drained(task).await?,
+            TaskState::Running | TaskState::Cancelling if task.is_drained() => {
+                self.verify.tasks.announce_drained(task).await?
+            }
             TaskState::Running | TaskState::Cancelling => {
                 let chunks = self.verify.tasks.chunks(task.workspace, task.id).await?;
                 let pending = chunks.iter().filter(|c| c.state == ChunkState::Pending);
                 let messages: Vec<_> = pending.map(|c| ChunkMessage::of(task, c.first)).collect();
                 self.chunks.send_all(&messages).await?;
             }
-            TaskState::Completed | TaskState::Cancelled | TaskState::Failed | TaskState::Expired => return Ok(()),
+            TaskState::Completed | TaskState::Cancelled | TaskState::Failed | TaskState::Expired => {
+                return Ok(());
+            }
         }
         let update = Update::at(task.key())
             .set("gsi2sk", look_again(now() + LOOK_AGAIN, task.id))

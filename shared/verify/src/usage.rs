@@ -156,11 +156,17 @@ impl Tasks {
         }
         let prefix = bucket.prefix();
         // `~` sorts behind every digit and `T`, so the whole last day is in.
-        let range = Query::partition(format!("WSP#{workspace}")).between(format!("{prefix}{from}"), format!("{prefix}{to}~"));
-        let mut usage = Usage { from, to, bucket, total: VerificationCounts::default(), charged: 0, series: Vec::new() };
+        let range = Query::partition(format!("WSP#{workspace}"))
+            .between(format!("{prefix}{from}"), format!("{prefix}{to}~"));
+        let mut usage =
+            Usage { from, to, bucket, total: VerificationCounts::default(), charged: 0, series: Vec::new() };
         for row in self.table.query::<Row>(range).await?.items {
             let text = row.sk.trim_start_matches(prefix);
-            let text = if bucket == Bucketing::Hour { format!("{text}:00:00Z") } else { format!("{text}T00:00:00Z") };
+            let text = if bucket == Bucketing::Hour {
+                format!("{text}:00:00Z")
+            } else {
+                format!("{text}T00:00:00Z")
+            };
             let start = text.parse().map_err(|e| aws::Error::Shape(format!("usage point: {e}")))?;
             usage.total.valid += row.counts.valid;
             usage.total.risky += row.counts.risky;

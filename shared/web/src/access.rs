@@ -71,12 +71,19 @@ impl<P> Caller<P> {
 
 /// The key in `X-API-Key`, or as a bearer token.
 async fn authenticate(parts: &Parts) -> Result<(Principal, Gate), Cause> {
-    let gate = parts.extensions.get::<Gate>().cloned().ok_or_else(|| Cause::internal("no gate in the request"))?;
-    let account = gate.account.clone().ok_or_else(|| Cause::internal("no account table for this function"))?;
+    let gate =
+        parts.extensions.get::<Gate>().cloned().ok_or_else(|| Cause::internal("no gate in the request"))?;
+    let account =
+        gate.account.clone().ok_or_else(|| Cause::internal("no account table for this function"))?;
     let header = |name: &str| parts.headers.get(name).and_then(|v| v.to_str().ok());
-    let bearer = || header("authorization").and_then(|v| v.split_once(' ')).filter(|(s, _)| s.eq_ignore_ascii_case("bearer"));
+    let bearer = || {
+        header("authorization")
+            .and_then(|v| v.split_once(' '))
+            .filter(|(s, _)| s.eq_ignore_ascii_case("bearer"))
+    };
     let presented = header("x-api-key").or_else(|| bearer().map(|(_, token)| token.trim()));
-    let presented = presented.ok_or_else(|| Cause::new(Kind::Unauthenticated).detail("Send an API key in X-API-Key."))?;
+    let presented =
+        presented.ok_or_else(|| Cause::new(Kind::Unauthenticated).detail("Send an API key in X-API-Key."))?;
     let principal = account.authenticate(presented).await?;
     tracing::Span::current().record("workspace", tracing::field::display(principal.workspace));
     tracing::Span::current().record("key", tracing::field::display(principal.key));

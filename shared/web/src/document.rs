@@ -3,9 +3,10 @@
 use axum::handler::Handler;
 use serde::Serialize;
 use utoipa::{
-    Path, PartialSchema, ToSchema,
+    PartialSchema, Path, ToSchema,
     openapi::{
-        Components, Content, Header, InfoBuilder, OpenApi, OpenApiBuilder, PathItem, Paths, RefOr, ResponseBuilder,
+        Components, Content, Header, InfoBuilder, OpenApi, OpenApiBuilder, PathItem, Paths, RefOr,
+        ResponseBuilder,
         schema::{Object, Schema, SchemaType, Type},
         security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme},
     },
@@ -43,7 +44,11 @@ where
 
 pub(crate) fn empty() -> OpenApi {
     let about = "Work by the piece: upload input, let it be processed, fetch the results, pay once.\n\nErrors are `application/problem+json` (RFC 9457). Lists are paged: pass `next_cursor` on as `cursor` until it is null. `Idempotency-Key` makes a POST safe to repeat for 24 hours. `X-Correlation-Id`, if sent, comes back and is in every log line of the request.";
-    let info = InfoBuilder::new().title("Piecework").version(env!("CARGO_PKG_VERSION")).description(Some(about)).build();
+    let info = InfoBuilder::new()
+        .title("Piecework")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(about))
+        .build();
     OpenApiBuilder::new().info(info).build()
 }
 
@@ -56,7 +61,10 @@ where
     let problem = RefOr::T(
         ResponseBuilder::new()
             .description("A problem (RFC 9457).")
-            .content("application/problem+json", Content::new(Some(RefOr::Ref(utoipa::openapi::Ref::from_schema_name("ProblemDocument")))))
+            .content(
+                "application/problem+json",
+                Content::new(Some(RefOr::Ref(utoipa::openapi::Ref::from_schema_name("ProblemDocument")))),
+            )
             .header("x-correlation-id", Header::new(Object::with_type(SchemaType::Type(Type::String))))
             .build(),
     );
@@ -84,7 +92,11 @@ where
     }
     let mut paths = Paths::new();
     for method in P::methods() {
-        paths.paths.entry(P::path()).or_insert_with(PathItem::default).merge_operations(PathItem::new(method, operation.clone()));
+        paths
+            .paths
+            .entry(P::path())
+            .or_insert_with(PathItem::default)
+            .merge_operations(PathItem::new(method, operation.clone()));
     }
     let mut document = empty();
     document.paths = paths;

@@ -24,7 +24,11 @@ impl<S: Clone + Send + Sync + 'static> Endpoint<S> {
         T: Guarded + 'static,
     {
         let filter = methods.iter().map(filter).reduce(MethodFilter::or).unwrap_or(MethodFilter::GET);
-        Self { router: Router::new().route(path, on(filter, handler)), authenticates: T::Who::AUTHENTICATES, documents: vec![document] }
+        Self {
+            router: Router::new().route(path, on(filter, handler)),
+            authenticates: T::Who::AUTHENTICATES,
+            documents: vec![document],
+        }
     }
 
     /// Both endpoints in one function: for an alias of a path.
@@ -42,7 +46,11 @@ impl<S: Clone + Send + Sync + 'static> Endpoint<S> {
         H: Handler<T, S>,
         T: Guarded + 'static,
     {
-        Self { router: Router::new().fallback(handler), authenticates: T::Who::AUTHENTICATES, documents: Vec::new() }
+        Self {
+            router: Router::new().fallback(handler),
+            authenticates: T::Who::AUTHENTICATES,
+            documents: Vec::new(),
+        }
     }
 }
 

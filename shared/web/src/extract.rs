@@ -22,7 +22,7 @@ fn body(parts: &Parts) -> Bytes {
     parts.extensions.get::<RawBody>().map(|b| b.0.clone()).unwrap_or_default()
 }
 
-/// A JSON body as a `T`. Unknown members are refused where `T` denies them.
+/// A JSON object in the body as a `T`. Unknown members are refused where `T` denies them.
 #[derive(Debug, Clone)]
 pub struct Json<T>(pub T);
 
@@ -35,12 +35,17 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Json<T> {
         if !(media == "application/json" || media.starts_with("application/") && media.ends_with("+json")) {
             return Err(Cause::new(Kind::UnsupportedMediaType).into());
         }
+        // Serde would take an array of the members' values for a struct; the contract is an object.
+        if body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(Cause::new(Kind::InvalidBody).fault(Fault::body("", "must be a JSON object")).into());
+        }
         let mut json = serde_json::Deserializer::from_slice(&body);
         let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let pointer = pointer(error.path());
             Cause::new(Kind::InvalidBody).fault(Fault::body(&pointer, error.inner().to_string()))
         })?;
-        json.end().map_err(|error| Cause::new(Kind::InvalidBody).fault(Fault::body("", error.to_string())))?;
+        json.end()
+            .map_err(|error| Cause::new(Kind::InvalidBody).fault(Fault::body("", error.to_string())))?;
         Ok(Self(value))
     }
 }
@@ -79,7 +84,8 @@ impl<S: Sync + Send, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
         let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
         query.map(|axum::extract::Query(value)| Self(value)).map_err(|error| {
             // The outer text names the crate's own types; the source says what the caller did.
-            let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+            let why =
+                std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
             Cause::new(Kind::InvalidQuery).detail(why).into()
         })
     }
@@ -93,7 +99,9 @@ pub struct IdempotencyKey(pub Option<idempotency::Request>);
 impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let malformed = |why: String| Cause::new(Kind::InvalidIdempotencyKey).fault(Fault::header("idempotency-key", why));
+        let malformed = |why: String| {
+            Cause::new(Kind::InvalidIdempotencyKey).fault(Fault::header("idempotency-key", why))
+        };
         let mut values = parts.headers.get_all("idempotency-key").iter();
         let Some(value) = values.next() else { return Ok(Self(None)) };
         if values.next().is_some() {
@@ -101,11 +109,13 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
         }
         let text = value.to_str().map_err(|_| malformed("not ASCII".into()))?;
         let key = idempotency::Key::parse(text).map_err(|e| malformed(e.to_string()))?;
-        let principal = parts
+        let principal = parts.extensions.get::<Arc<Principal>>().ok_or_else(|| {
+            Cause::internal("IdempotencyKey must stand behind Caller in the handler's signature")
+        })?;
+        let path = parts
             .extensions
-            .get::<Arc<Principal>>()
-            .ok_or_else(|| Cause::internal("IdempotencyKey must stand behind Caller in the handler's signature"))?;
-        let path = parts.extensions.get::<OriginalUri>().map_or_else(|| parts.uri.path().to_owned(), |u| u.path().to_owned());
+            .get::<OriginalUri>()
+            .map_or_else(|| parts.uri.path().to_owned(), |u| u.path().to_owned());
         Ok(Self(Some(idempotency::Request {
             storage_key: key.storage_key(&principal.workspace.to_string()),
             fingerprint: idempotency::fingerprint(parts.method.as_str(), &path, &body(parts)),

@@ -27,7 +27,10 @@ pub mod __private {
 
 /// What almost every function crate names.
 pub mod prelude {
-    pub use crate::{Admin, Answer, Caller, Created, Endpoint, IdempotencyKey, Json, Path, Problem, ProblemDocument, Public, Query, State, StatusCode};
+    pub use crate::{
+        Admin, Answer, Caller, Created, Endpoint, IdempotencyKey, Json, Path, Problem, ProblemDocument,
+        Public, Query, State, StatusCode,
+    };
     pub use piecework_core::{Page, PageQuery};
 }
 

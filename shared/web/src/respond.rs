@@ -46,11 +46,16 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(allow) = problem.extensions.get("allow").and_then(|v| v.as_str()).and_then(|v| v.parse().ok()) {
+        if let Some(allow) =
+            problem.extensions.get("allow").and_then(|v| v.as_str()).and_then(|v| v.parse().ok())
+        {
             headers.insert(ALLOW, allow);
         }
         if problem.kind == piecework_core::Kind::Unauthenticated {
-            headers.insert(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("ApiKey header=\"X-API-Key\", Bearer"));
+            headers.insert(
+                http::header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("ApiKey header=\"X-API-Key\", Bearer"),
+            );
         }
         response
     }

@@ -4,10 +4,16 @@ use std::{process::ExitCode, sync::Arc, time::Instant};
 
 use account::Account;
 use aws::{Clients, Deps};
-use axum::{Router, body::Body, response::{IntoResponse, Response}};
+use axum::{
+    Router,
+    body::Body,
+    response::{IntoResponse, Response},
+};
 use http::{HeaderName, HeaderValue, Request};
 use http_body_util::{BodyExt as _, Limited};
-use piecework_core::{CursorKey, Fault, Kind, Problem as Cause, Settings, correlation, settings::SettingError};
+use piecework_core::{
+    CursorKey, Fault, Kind, Problem as Cause, Settings, correlation, settings::SettingError,
+};
 use tower::{ServiceBuilder, ServiceExt as _};
 use tower_http::compression::{CompressionLayer, predicate::SizeAbove};
 use tracing::{Instrument as _, field::Empty};
@@ -22,7 +28,9 @@ use crate::{
 /// Runs the endpoint as a Lambda function. With `PIECEWORK_OPENAPI` set it prints its description and ends.
 pub fn run<S: Deps>(endpoint: fn() -> Endpoint<S>) -> ExitCode {
     if std::env::var_os("PIECEWORK_OPENAPI").is_some() {
-        return print(endpoint().documents.iter().fold(crate::document::empty(), |all, one| all.merge_from(one())));
+        return print(
+            endpoint().documents.iter().fold(crate::document::empty(), |all, one| all.merge_from(one())),
+        );
     }
     aws::start(|settings| prepare(endpoint(), settings), lambda_http::run)
 }
@@ -66,8 +74,11 @@ where
     B::Error: Into<axum::BoxError>,
 {
     let started = Instant::now();
-    let request_id = lambda_http::RequestExt::lambda_context_ref(&request).map(|c| c.request_id.clone()).unwrap_or_default();
-    let given = request.headers().get("x-correlation-id").and_then(|v| v.to_str().ok()).and_then(correlation::accept);
+    let request_id = lambda_http::RequestExt::lambda_context_ref(&request)
+        .map(|c| c.request_id.clone())
+        .unwrap_or_default();
+    let given =
+        request.headers().get("x-correlation-id").and_then(|v| v.to_str().ok()).and_then(correlation::accept);
     let correlation_id = given.unwrap_or_else(|| request_id.clone());
     let span = tracing::info_span!(
         "request",
@@ -88,7 +99,8 @@ where
         tracing::info!(status = response.status().as_u16(), duration_us, "answered");
         response
     };
-    let work = REQUEST_ID.scope(RequestId(request_id.clone()), correlation::scope(correlation_id.clone(), work));
+    let work =
+        REQUEST_ID.scope(RequestId(request_id.clone()), correlation::scope(correlation_id.clone(), work));
     let mut response = work.instrument(span).await;
     dress(&mut response, &correlation_id);
     response
@@ -99,7 +111,9 @@ async fn accept(request: lambda_http::Request, gate: Gate) -> Result<Request<Bod
     let (mut parts, body) = request.into_parts();
     let body = Limited::new(body, MAX_BODY).collect().await.map_err(|_| {
         Cause::new(Kind::BodyTooLarge)
-            .detail(format!("At most {MAX_BODY} octets. Longer lists go through POST /v1/verification/uploads."))
+            .detail(format!(
+                "At most {MAX_BODY} octets. Longer lists go through POST /v1/verification/uploads."
+            ))
             .fault(Fault::body("", "too large"))
     })?;
     parts.extensions.insert(RawBody(body.to_bytes()));
@@ -112,7 +126,10 @@ fn dress(response: &mut Response, correlation_id: &str) {
     const FIXED: [(HeaderName, HeaderValue); 4] = [
         (HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff")),
         (HeaderName::from_static("referrer-policy"), HeaderValue::from_static("no-referrer")),
-        (HeaderName::from_static("strict-transport-security"), HeaderValue::from_static("max-age=63072000; includeSubDomains")),
+        (
+            HeaderName::from_static("strict-transport-security"),
+            HeaderValue::from_static("max-age=63072000; includeSubDomains"),
+        ),
         (HeaderName::from_static("x-frame-options"), HeaderValue::from_static("DENY")),
     ];
     let headers = response.headers_mut();
@@ -120,7 +137,9 @@ fn dress(response: &mut Response, correlation_id: &str) {
         headers.insert(name, value);
     }
     // A page sets its own; everything else has nothing to run.
-    headers.entry("content-security-policy").or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    headers
+        .entry("content-security-policy")
+        .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
     headers.entry("cache-control").or_insert(HeaderValue::from_static("no-store"));
     if let Ok(value) = correlation_id.parse() {
         headers.insert("x-correlation-id", value);

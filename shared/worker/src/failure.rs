@@ -50,7 +50,8 @@ impl From<aws::CommitError> for Failure {
 
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
-        let cause = problem.cause.as_ref().map_or_else(|| problem.to_string(), |cause| format!("{problem} {cause}"));
+        let cause =
+            problem.cause.as_ref().map_or_else(|| problem.to_string(), |cause| format!("{problem} {cause}"));
         Self::retry(DEFAULT_WAIT, cause)
     }
 }

@@ -63,7 +63,13 @@ where
 }
 
 /// Handles one message; its id, if it is to stay in the queue.
-async fn one<D, M, F, Fut>(handler: &F, deps: D, queues: &Queues, message: SqsMessage, request_id: &str) -> Option<String>
+async fn one<D, M, F, Fut>(
+    handler: &F,
+    deps: D,
+    queues: &Queues,
+    message: SqsMessage,
+    request_id: &str,
+) -> Option<String>
 where
     M: DeserializeOwned,
     F: Fn(D, M) -> Fut,
@@ -91,7 +97,11 @@ where
             Ok(()) => None,
             Err(Failure::Reject { reason }) => {
                 tracing::error!(reason, "message rejected");
-                let attributes = [("reason", reason.as_str()), ("message_id", id.as_str()), ("correlation_id", &correlation_id)];
+                let attributes = [
+                    ("reason", reason.as_str()),
+                    ("message_id", id.as_str()),
+                    ("correlation_id", &correlation_id),
+                ];
                 match queues.dead.send_raw(body, &attributes).await {
                     Ok(()) => None,
                     Err(error) => {

@@ -45,7 +45,8 @@ where
                 let mut response = DynamoDbEventResponse::default();
                 for record in batch.records {
                     let sequence = record.change.sequence_number.clone().unwrap_or_default();
-                    let span = tracing::info_span!("change", request_id, correlation_id = request_id, sequence);
+                    let span =
+                        tracing::info_span!("change", request_id, correlation_id = request_id, sequence);
                     let record = StreamRecord { name: record.event_name, new_image: record.change.new_image };
                     let work = handler(deps.clone(), record).instrument(span);
                     if let Err(error) = correlation::scope(request_id.clone(), work).await {

@@ -12,6 +12,9 @@ pub fn endpoint() -> Endpoint<Billing> {
 /// Balance, grants and the low-credit flag.
 #[utoipa::path(get, path = "/v1/account/credits", tag = "credits", operation_id = "getCredits",
     responses((status = 200, description = "The workspace's credits.", body = Credits)))]
-async fn get_credits(State(billing): State<Billing>, caller: Caller<CanReadCredits>) -> Result<Json<Credits>, Problem> {
+async fn get_credits(
+    State(billing): State<Billing>,
+    caller: Caller<CanReadCredits>,
+) -> Result<Json<Credits>, Problem> {
     Ok(Json(billing.credits(caller.workspace()).await?))
 }

@@ -15,6 +15,10 @@ pub fn endpoint() -> Endpoint<Verify> {
 #[utoipa::path(post, path = "/v1/verification/tasks/{id}/cancel", tag = "verification", operation_id = "cancelTask",
     params(("id" = TaskId, Path, description = "The task.")),
     responses((status = 200, description = "The task, cancelled or about to be.", body = Task)))]
-async fn cancel_task(State(verify): State<Verify>, caller: Caller<CanVerify>, Path(id): Path<TaskId>) -> Result<Json<Task>, Problem> {
+async fn cancel_task(
+    State(verify): State<Verify>,
+    caller: Caller<CanVerify>,
+    Path(id): Path<TaskId>,
+) -> Result<Json<Task>, Problem> {
     Ok(Json(verify.cancel(caller.workspace(), id, caller.principal().user).await?))
 }

@@ -28,7 +28,14 @@ async fn download_results(
         Download::Link(url) => (StatusCode::SEE_OTHER, [("location", url)]).into_response(),
         Download::Inline { file_name, body } => {
             let disposition = format!("attachment; filename=\"{file_name}\"");
-            ([("content-type", "text/csv; charset=utf-8".to_owned()), ("content-disposition", disposition)], body).into_response()
+            (
+                [
+                    ("content-type", "text/csv; charset=utf-8".to_owned()),
+                    ("content-disposition", disposition),
+                ],
+                body,
+            )
+                .into_response()
         }
     })
 }

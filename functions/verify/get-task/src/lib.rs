@@ -13,6 +13,10 @@ pub fn endpoint() -> Endpoint<Tasks> {
 #[utoipa::path(get, path = "/v1/verification/tasks/{id}", tag = "verification", operation_id = "getTask",
     params(("id" = TaskId, Path, description = "The task.")),
     responses((status = 200, description = "The task.", body = Task)))]
-async fn get_task(State(tasks): State<Tasks>, caller: Caller<CanRead>, Path(id): Path<TaskId>) -> Result<Json<Task>, Problem> {
+async fn get_task(
+    State(tasks): State<Tasks>,
+    caller: Caller<CanRead>,
+    Path(id): Path<TaskId>,
+) -> Result<Json<Task>, Problem> {
     Ok(Json(tasks.task(caller.workspace(), id).await?))
 }

@@ -11,7 +11,8 @@ impl Filters {
     /// Reads patterns; says what it cannot do with one.
     pub fn parse(patterns: impl IntoIterator<Item = String>) -> Result<Self, String> {
         let patterns = patterns.into_iter().map(|text| {
-            let pattern: Value = serde_json::from_str(&text).map_err(|e| format!("filter pattern {text}: {e}"))?;
+            let pattern: Value =
+                serde_json::from_str(&text).map_err(|e| format!("filter pattern {text}: {e}"))?;
             check(&pattern)?;
             Ok(pattern)
         });
@@ -32,7 +33,9 @@ fn check(pattern: &Value) -> Result<(), String> {
             Value::Array(rules) => {
                 for rule in rules {
                     let known = match rule {
-                        Value::Object(rule) => rule.len() == 1 && (rule.contains_key("exists") || rule.contains_key("prefix")),
+                        Value::Object(rule) => {
+                            rule.len() == 1 && (rule.contains_key("exists") || rule.contains_key("prefix"))
+                        }
                         Value::Array(_) => false,
                         _ => true,
                     };
@@ -49,7 +52,9 @@ fn check(pattern: &Value) -> Result<(), String> {
 
 fn fits(pattern: &Value, actual: Option<&Value>) -> bool {
     match pattern {
-        Value::Object(members) => members.iter().all(|(name, inner)| fits(inner, actual.and_then(|a| a.get(name)))),
+        Value::Object(members) => {
+            members.iter().all(|(name, inner)| fits(inner, actual.and_then(|a| a.get(name))))
+        }
         Value::Array(rules) => rules.iter().any(|rule| matches(rule, actual)),
         _ => false,
     }
@@ -81,8 +86,16 @@ mod tests {
         assert!(!filters.pass(&record("INSERT", "other")));
         assert!(!filters.pass(&json!({"eventName": "INSERT", "dynamodb": {"NewImage": {}}})));
         assert!(Filters::default().pass(&json!({})));
-        let filters = Filters::parse([r#"{"a":[{"exists":false}]}"#.to_owned(), r#"{"a":[{"prefix":"x"}]}"#.to_owned()]).unwrap();
-        assert!(filters.pass(&json!({})) && filters.pass(&json!({"a": "xy"})) && !filters.pass(&json!({"a": "y"})));
+        let filters = Filters::parse([
+            r#"{"a":[{"exists":false}]}"#.to_owned(),
+            r#"{"a":[{"prefix":"x"}]}"#.to_owned(),
+        ])
+        .unwrap();
+        assert!(
+            filters.pass(&json!({}))
+                && filters.pass(&json!({"a": "xy"}))
+                && !filters.pass(&json!({"a": "y"}))
+        );
     }
 
     #[test]

@@ -65,7 +65,8 @@ impl StreamPoller {
                 Some(last) => {
                     position = last.position;
                     idle = BUSY_POLL;
-                    let wanted: Vec<_> = records.into_iter().filter(|r| self.source.filters.pass(&r.json)).collect();
+                    let wanted: Vec<_> =
+                        records.into_iter().filter(|r| self.source.filters.pass(&r.json)).collect();
                     match wanted.is_empty() {
                         true => self.reached(position)?,
                         false => self.deliver(wanted).await?,
