@@ -119,7 +119,7 @@ impl PageQuery {
             return Err(Problem::new(Kind::InvalidQuery)
                 .fault(Fault::query("limit", format!("must be 1 to {MAX_LIMIT}"))));
         }
-        let start = match &self.cursor {
+        let start = match self.cursor.as_deref().filter(|token| !token.is_empty()) {
             None => None,
             Some(token) => Some(key.open(tenant, filter, token, crate::now()).ok_or_else(|| {
                 Problem::new(Kind::InvalidCursor).detail(

@@ -56,7 +56,9 @@ impl Verify {
             let moved = match task.state {
                 TaskState::Cancelled | TaskState::Cancelling => return Ok(task.view()),
                 state @ (TaskState::AwaitingUpload | TaskState::Queued) => {
-                    let event = task.event("cancelled", serde_json::json!({ "charged": 0 })).by(actor);
+                    let event = task
+                        .event("cancelled", serde_json::json!({ "verification_status": {}, "charged": 0 }))
+                        .by(actor);
                     self.close(&task, TaskState::Cancelled, &[state], Update::at(task.key()), 0, event)
                         .await?
                 }

@@ -1,5 +1,7 @@
 //! A stack that the tests share, and customers who use it.
 
+mod operator;
+
 use std::{
     collections::BTreeMap,
     future::Future,
@@ -10,7 +12,11 @@ use std::{
 
 use account::Scope;
 use bytes::Bytes;
-use local::{DataDir, Profile, Stack, StackOptions, accounts::Accounts};
+use local::{
+    DataDir, Profile, Stack, StackOptions,
+    accounts::{Accounts, NewAccount},
+};
+pub use operator::Operator;
 use piecework_core::WorkspaceId;
 use reqwest::{Client, Method, RequestBuilder, header::HeaderMap};
 use serde_json::{Value, json};
@@ -132,8 +138,25 @@ impl App {
     /// A new customer of a stack.
     pub async fn on(stack: &Stack, scopes: &[Scope]) -> Self {
         let made = Accounts::of(stack).unwrap().create("test", scopes).await.unwrap();
+        Self::at(stack.base_url(), &made)
+    }
+
+    /// A customer of the stack at an address.
+    pub fn at(base_url: &str, made: &NewAccount) -> Self {
         let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { base_url: stack.base_url().to_owned(), key: made.key.token, workspace: made.workspace, client }
+        let key = made.key.token.clone();
+        Self { base_url: base_url.to_owned(), key, workspace: made.workspace, client }
+    }
+
+    /// The same customer with a new key that has these scopes only.
+    pub async fn narrowed(&self, scopes: &[&str]) -> Self {
+        let made = self.post("/v1/api-keys", &json!({ "name": "narrowed", "scopes": scopes })).await.expect(201);
+        self.holding(made["token"].as_str().unwrap())
+    }
+
+    /// The same customer of a stack that answers elsewhere by now.
+    pub fn moved_to(&self, stack: &Stack) -> Self {
+        Self { base_url: stack.base_url().to_owned(), ..self.holding(&self.key) }
     }
 
     /// The same customer with another key.
@@ -188,6 +211,11 @@ impl App {
     /// Asks for an upload link; the whole answer.
     pub async fn link(&self, body: &Value) -> Value {
         self.post("/v1/verification/uploads", body).await.expect(201)
+    }
+
+    /// A request to anywhere, without the key and not yet sent.
+    pub fn elsewhere(&self, method: Method, url: &str) -> RequestBuilder {
+        self.client.request(method, url)
     }
 
     /// Sends octets to an upload link.
@@ -256,5 +284,10 @@ impl App {
             credits["grants"].as_array().unwrap().iter().map(|g| g["remaining"].as_u64().unwrap()).sum();
         assert_eq!(remaining, balance["available"], "the lots add up to the balance");
         balance
+    }
+
+    /// What a request that was refused must leave as it was: the balance, and all tasks.
+    pub async fn belongings(&self) -> (BTreeMap<String, u64>, Vec<Value>) {
+        (self.balance().await, self.all("/v1/verification/tasks", 200).await)
     }
 }

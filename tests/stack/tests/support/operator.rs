@@ -1,0 +1,97 @@
+//! What an operator can do beside the API: move credits, and make time pass by setting what is kept of it.
+
+use aws::Transaction;
+use aws_sdk_dynamodb::{
+    Client,
+    config::{BehaviorVersion, Config, Credentials, Region},
+    types::AttributeValue,
+};
+use billing::{Grant, GrantSource};
+use local::{Stack, StackFile, accounts::Accounts};
+
+use super::App;
+
+const LONG_AGO: &str = "2020-01-01T00:00:00Z";
+
+pub struct Operator {
+    pub accounts: Accounts,
+    dynamodb: Client,
+    table: String,
+}
+
+impl Operator {
+    pub fn of(stack: &Stack) -> Self {
+        let (key, secret) = stack.credentials();
+        let dynamodb = client(&stack.endpoints().dynamodb, &key, &secret);
+        let table = stack.table("VerifyTable").unwrap().to_owned();
+        Self { accounts: Accounts::of(stack).unwrap(), dynamodb, table }
+    }
+
+    pub fn of_file(file: &StackFile) -> Self {
+        let dynamodb = client(&file.endpoints.dynamodb, &file.access_key_id, &file.secret_access_key);
+        let table = file.tables["VerifyTable"].clone();
+        Self { accounts: Accounts::of_file(file).unwrap(), dynamodb, table }
+    }
+
+    /// Grants credits; `false` if this source id has had its grant.
+    pub async fn grant(&self, app: &App, source_id: &str, credits: u64) -> bool {
+        let grant = Grant { source: GrantSource::Manual, source_id: source_id.to_owned(), credits };
+        self.accounts.billing().grant(app.workspace, &grant).await.unwrap()
+    }
+
+    /// Charges until so many credits are left.
+    pub async fn leave(&self, app: &App, credits: u64) {
+        let billing = self.accounts.billing();
+        let available = app.balance().await["available"];
+        let plan = billing.plan(app.workspace, available - credits).await.unwrap();
+        let mut transaction = Transaction::new();
+        billing.charge_in(&mut transaction, &plan, "correction");
+        transaction.commit().await.unwrap();
+    }
+
+    /// The link of an upload ended long ago, and the sweep's time has come.
+    pub async fn let_the_link_end(&self, app: &App, task: &str) {
+        let key = (format!("WSP#{}", app.workspace), format!("TASK#{task}"));
+        self.set(&key, "upload_until", AttributeValue::S(LONG_AGO.to_owned())).await;
+        self.let_the_sweep_come(app, task).await;
+    }
+
+    /// The sweep will look at the task when it next runs.
+    pub async fn let_the_sweep_come(&self, app: &App, task: &str) {
+        let key = (format!("WSP#{}", app.workspace), format!("TASK#{task}"));
+        self.set(&key, "gsi2sk", AttributeValue::S(format!("{LONG_AGO}#{task}"))).await;
+    }
+
+    /// The claims on the task's chunks have run out.
+    pub async fn let_the_leases_end(&self, app: &App, task: &str) {
+        let part = format!("TASK#{}#{task}", app.workspace);
+        let query = self.dynamodb.query().table_name(&self.table);
+        let query = query.key_condition_expression("pk = :pk AND begins_with(sk, :chunk)");
+        let query = query.expression_attribute_values(":pk", AttributeValue::S(part));
+        let query = query.expression_attribute_values(":chunk", AttributeValue::S("CHUNK#".to_owned()));
+        for chunk in query.send().await.unwrap().items() {
+            if chunk.contains_key("lease_until") {
+                let key = ["pk", "sk"].map(|name| chunk[name].as_s().unwrap().clone());
+                self.set(&key.into(), "lease_until", AttributeValue::N("0".to_owned())).await;
+            }
+        }
+    }
+
+    async fn set(&self, (pk, sk): &(String, String), attribute: &str, value: AttributeValue) {
+        let update = self.dynamodb.update_item().table_name(&self.table);
+        let update = update.key("pk", AttributeValue::S(pk.clone())).key("sk", AttributeValue::S(sk.clone()));
+        let update = update.update_expression("SET #a = :v").condition_expression("attribute_exists(pk)");
+        let update = update.expression_attribute_names("#a", attribute).expression_attribute_values(":v", value);
+        update.send().await.unwrap();
+    }
+}
+
+fn client(endpoint: &str, key: &str, secret: &str) -> Client {
+    let config = Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(local::REGION))
+        .endpoint_url(endpoint)
+        .credentials_provider(Credentials::new(key, secret, None, None, "test"))
+        .build();
+    Client::from_conf(config)
+}
