@@ -152,8 +152,8 @@ impl Checker {
             self.verify(task, chunk, &rows, layout).await?
         };
         let written = results::write(layout, &rows, &jobs)?;
-        self.bucket.put(&objects.jobs(chunk.first), "application/x-ndjson", written.jobs).await?;
-        self.bucket.put(&objects.segment(chunk.first), "text/csv", written.csv).await?;
+        self.bucket.put(&objects.jobs(chunk.first, lease), "application/x-ndjson", written.jobs).await?;
+        self.bucket.put(&objects.segment(chunk.first, lease), "text/csv", written.csv).await?;
         self.count(task, chunk, lease, &Counts::of(&jobs), cancelled, &written.offsets).await
     }
 
@@ -171,6 +171,7 @@ impl Checker {
         let mut transaction = Transaction::new();
         let update = Update::at(Key::new(&chunk.pk, &chunk.sk))
             .set("state", state)
+            .set("counted", lease)
             .set("offsets", Value::of(&offsets)?)
             .remove("lease")
             .remove("lease_until")

@@ -72,10 +72,10 @@ impl Finisher {
         let mut bytes = header.len() as u64;
         out.write(&header).await?;
         for chunk in self.verify.tasks.chunks(task.workspace, task.id).await? {
-            let segment = bucket.get(&objects.segment(chunk.first)).await?;
-            let segment = segment.ok_or_else(|| {
-                aws::Error::Shape(format!("chunk {} of {} has no results", chunk.first, task.id))
-            })?;
+            let missing =
+                || aws::Error::Shape(format!("chunk {} of {} has no results", chunk.first, task.id));
+            let claim = chunk.counted.as_deref().ok_or_else(missing)?;
+            let segment = bucket.get(&objects.segment(chunk.first, claim)).await?.ok_or_else(missing)?;
             bytes += segment.len() as u64;
             out.write(&segment).await?;
         }

@@ -101,7 +101,8 @@ impl Results {
         skip: usize,
         wanted: usize,
     ) -> Result<Vec<Job>, Error> {
-        let key = Objects::of(workspace, id).jobs(chunk.first);
+        let claim = chunk.counted.as_deref().unwrap_or_default();
+        let key = Objects::of(workspace, id).jobs(chunk.first, claim);
         let lost = || aws::Error::Shape(format!("{key} does not fit its index"));
         let (block, last) = (skip / INDEX_EVERY, (skip + wanted).div_ceil(INDEX_EVERY));
         let start = *chunk.offsets.get(block).ok_or_else(lost)?;
@@ -155,7 +156,9 @@ impl Results {
         };
         let key = Objects::of(workspace, id).csv();
         let file_name = format!("{id}.csv");
-        if size > INLINE {
+        // `lambda_http` takes a byte order mark off a text answer, and Excel then takes UTF-8 for the local encoding.
+        let marked = task.layout.is_some_and(|layout| layout.bom);
+        if size > INLINE || marked {
             return Ok(Download::Link(self.bucket.presign_download(&key, &file_name, LINK_LIFE).await?));
         }
         let body = self.bucket.get(&key).await?.ok_or(Error::ResultsGone)?;

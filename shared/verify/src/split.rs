@@ -7,6 +7,7 @@ use std::{
 
 use aws::{Clients, CommitError, Cond, Deps, Key, Queue, Transaction, Update, Value};
 use billing::CREDITS_LABEL;
+use futures::{StreamExt as _, TryStreamExt as _};
 use piecework_core::{DomainEvent, Settings, WorkspaceId, now, settings::SettingError};
 use serde::{Deserialize, Deserializer};
 use tabular::{BadRow, Format, FoundBy, Item, Layout, Limits, LineEnding, ListError, ListReader, sniff};
@@ -18,6 +19,8 @@ use crate::{
     store::{ChunkRecord, ChunkState, Objects, TaskRecord, chunk_key, look_again, parts},
 };
 
+/// Chunk records written at once.
+const CHUNKS_AT_ONCE: usize = 16;
 /// Rows reported in the task itself.
 const REPORTED: usize = 100;
 /// How long a chunk's record is kept.
@@ -140,8 +143,13 @@ impl Splitter {
             }
             Err(error) => return Err(error),
         };
-        // Before the task says that it runs: what it then points to is there.
-        tasks.table.put_many(&split.chunks).await?;
+        // Before the task says that it runs: what it then points to is there. Only what is not there yet is written: a repeat
+        // that comes late must not open chunks again that were counted meanwhile.
+        let created = split.chunks.iter().map(|chunk| tasks.table.put(chunk, Some(Cond::Absent("pk"))));
+        futures::stream::iter(created)
+            .buffer_unordered(CHUNKS_AT_ONCE)
+            .try_for_each(|_| async { Ok(()) })
+            .await?;
         if self.begin(&task, &split).await? {
             tracing::info!(%id, rows = split.rows, chunks = split.chunks.len(), "split");
             self.send_all(&task, &split.chunks).await?;
@@ -360,7 +368,7 @@ impl Chunks<'_> {
         let Key { pk, sk } = chunk_key(self.task.workspace, self.task.id, first);
         let state = ChunkState::Pending;
         let expires_at = (now() + KEPT).as_second();
-        let (lease_until, lease, offsets) = (None, None, Vec::new());
+        let (lease_until, lease, counted, offsets) = (None, None, None, Vec::new());
         self.split.chunks.push(ChunkRecord {
             pk,
             sk,
@@ -369,6 +377,7 @@ impl Chunks<'_> {
             state,
             lease_until,
             lease,
+            counted,
             offsets,
             expires_at,
         });

@@ -214,6 +214,9 @@ pub(crate) struct ChunkRecord {
     /// Which claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<String>,
+    /// The claim whose results were counted; the names of their objects have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<String>,
     /// Where every hundredth row begins in the object of jobs, octets; the last is its size.
     #[serde(default)]
     pub offsets: Vec<u64>,
@@ -268,11 +271,12 @@ impl Objects {
     pub fn chunk(&self, first: u64) -> String {
         format!("chunks/{}/{}/{first:08}.ndjson", self.workspace, self.id)
     }
-    pub fn jobs(&self, first: u64) -> String {
-        format!("results/{}/{}/jobs/{first:08}.ndjson", self.workspace, self.id)
+    /// A chunk's results. Every claim writes its own, so that one which outlived its lease cannot touch those that were counted.
+    pub fn jobs(&self, first: u64, claim: &str) -> String {
+        format!("results/{}/{}/jobs/{first:08}-{claim}.ndjson", self.workspace, self.id)
     }
-    pub fn segment(&self, first: u64) -> String {
-        format!("results/{}/{}/csv/{first:08}.csv", self.workspace, self.id)
+    pub fn segment(&self, first: u64, claim: &str) -> String {
+        format!("results/{}/{}/csv/{first:08}-{claim}.csv", self.workspace, self.id)
     }
     pub fn csv(&self) -> String {
         format!("results/{}/{}/results.csv", self.workspace, self.id)
