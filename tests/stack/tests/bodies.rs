@@ -76,7 +76,11 @@ fn members_of_the_wrong_type_or_name_are_pointed_at() {
             ("/v1/verification/tasks", json!({ "emails": ["a@gmail.com"], "name": ["x"] }), "#/name"),
             ("/v1/verification/tasks", json!({ "emails": ["a@gmail.com"], "name": "bell\u{7}" }), "#/name"),
             ("/v1/verification/tasks", json!({ "emails": ["a@gmail.com"], "name": "\u{9f}" }), "#/name"),
-            ("/v1/verification/tasks", json!({ "emails": ["a@gmail.com"], "name": "n".repeat(201) }), "#/name"),
+            (
+                "/v1/verification/tasks",
+                json!({ "emails": ["a@gmail.com"], "name": "n".repeat(201) }),
+                "#/name",
+            ),
             ("/v1/verification/uploads", with("size", json!(-1)), "#/size"),
             ("/v1/verification/uploads", with("size", json!(1.5)), "#/size"),
             ("/v1/verification/uploads", with("size", json!("23")), "#/size"),
@@ -108,7 +112,9 @@ fn a_body_that_is_not_declared_as_json_is_refused() {
         let app = App::new().await;
         let before = app.belongings().await;
         for (path, body) in good() {
-            for media in ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", "text/json", ""] {
+            for media in
+                ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", "text/json", ""]
+            {
                 raw(&app, path, media, body.to_string()).await.problem(415, "unsupported-media-type");
             }
             let bare = app.request(Method::POST, path).body(body.to_string());
@@ -132,7 +138,8 @@ fn a_body_above_the_limits_is_refused_by_the_function_or_by_the_gateway() {
             format!("{body}{}", " ".repeat(octets - body.len()))
         };
         let path = "/v1/verification/tasks";
-        let problem = raw(&app, path, "application/json", padded(4_500_001)).await.problem(413, "body-too-large");
+        let problem =
+            raw(&app, path, "application/json", padded(4_500_001)).await.problem(413, "body-too-large");
         assert!(problem["detail"].as_str().unwrap().contains("/v1/verification/uploads"), "{problem}");
         // Above what a Lambda event carries (6 MB) and what the gateway takes (10 MB), no function of ours is asked.
         for octets in [6_500_000, 10 * 1024 * 1024 + 1] {
@@ -155,7 +162,10 @@ fn an_empty_list_and_one_that_is_too_long_are_refused() {
         let problem = app.post(path, &json!({ "emails": vec!["a@gmail.com"; 100_001] })).await;
         let problem = problem.problem(422, "too-many-rows");
         assert_eq!(problem["limit"], 100_000);
-        assert!(problem["detail"].as_str().unwrap().contains("1000000"), "says what a file can have: {problem}");
+        assert!(
+            problem["detail"].as_str().unwrap().contains("1000000"),
+            "says what a file can have: {problem}"
+        );
         assert_eq!(app.belongings().await, before);
     });
 }
@@ -174,7 +184,10 @@ fn an_upload_that_could_never_be_read_is_refused_before_it_is_sent() {
         for (name, limit) in [("a.csv", 256 << 20), ("a.xlsx", 100 << 20)] {
             let body = json!({ "file_name": name, "size": limit + 1 });
             let problem = app.post(path, &body).await.problem(422, "file-too-large");
-            assert_eq!((&problem["limit"], &problem["errors"][0]["pointer"]), (&json!(limit), &json!("#/size")));
+            assert_eq!(
+                (&problem["limit"], &problem["errors"][0]["pointer"]),
+                (&json!(limit), &json!("#/size"))
+            );
         }
         assert_eq!(app.belongings().await, before);
     });
@@ -185,7 +198,8 @@ fn a_list_may_have_a_name_of_200_characters_of_any_language() {
     run(async {
         let app = App::new().await;
         let name = "名".repeat(200);
-        let made = app.post("/v1/verification/tasks", &json!({ "emails": ["a@gmail.com"], "name": name })).await;
+        let made =
+            app.post("/v1/verification/tasks", &json!({ "emails": ["a@gmail.com"], "name": name })).await;
         assert_eq!(made.expect(202)["file_name"], name);
     });
 }

@@ -61,7 +61,10 @@ fn a_queued_task_gives_everything_back_once_however_many_cancel_it() {
         for answer in join_all((0..10).map(|_| app.post(&cancel, &Value::Null))).await {
             let task = answer.expect(200);
             assert_eq!(task["state"], "cancelled");
-            assert_eq!(task["job_status"], json!({ "queued": 0, "completed": 0, "failed": 0, "cancelled": 3 }));
+            assert_eq!(
+                task["job_status"],
+                json!({ "queued": 0, "completed": 0, "failed": 0, "cancelled": 3 })
+            );
             assert_eq!(task["credits"], json!({ "held": 0, "charged": 0 }));
         }
         let balance = app.balance().await;

@@ -18,7 +18,8 @@ async fn sums(app: &App) -> BTreeMap<String, i64> {
         let credits = entry["credits"].as_i64().unwrap();
         *sums.entry(entry["from"].as_str().unwrap().to_owned()).or_default() -= credits;
         *sums.entry(entry["to"].as_str().unwrap().to_owned()).or_default() += credits;
-        let by_lot: i64 = entry["lots"].as_array().unwrap().iter().map(|l| l["credits"].as_i64().unwrap()).sum();
+        let by_lot: i64 =
+            entry["lots"].as_array().unwrap().iter().map(|l| l["credits"].as_i64().unwrap()).sum();
         assert_eq!(by_lot, credits, "{entry}");
     }
     sums
@@ -40,7 +41,8 @@ fn a_list_that_the_balance_does_not_cover_is_refused_with_what_it_costs() {
         let app = App::new().await;
         Operator::of(stack()).leave(&app, 3).await;
         let before = app.belongings().await;
-        let list = json!({ "emails": ["a@gmail.com", "b@gmail.com", "c@gmail.com", "d@gmail.com", "A@gmail.com"] });
+        let list =
+            json!({ "emails": ["a@gmail.com", "b@gmail.com", "c@gmail.com", "d@gmail.com", "A@gmail.com"] });
         let problem = app.post(TASKS, &list).await.problem(402, "insufficient-credits");
         assert_eq!((&problem["required"], &problem["available"]), (&json!(4), &json!(3)), "{problem}");
         assert_eq!(app.belongings().await, before);
@@ -55,8 +57,10 @@ fn a_list_that_the_balance_does_not_cover_is_refused_with_what_it_costs() {
 fn a_list_of_the_longest_kind_is_told_its_price() {
     run(async {
         let app = App::new().await;
-        let emails: Vec<String> = (0..100_000).map(|n| format!("somebody.with.a.name.{n:06}@gmail.com")).collect();
-        let problem = app.post(TASKS, &json!({ "emails": emails })).await.problem(402, "insufficient-credits");
+        let emails: Vec<String> =
+            (0..100_000).map(|n| format!("somebody.with.a.name.{n:06}@gmail.com")).collect();
+        let problem =
+            app.post(TASKS, &json!({ "emails": emails })).await.problem(402, "insufficient-credits");
         assert_eq!((&problem["required"], &problem["available"]), (&json!(100_000), &json!(10_000)));
         assert_eq!(app.balance().await["available"], 10_000);
     });
@@ -154,7 +158,10 @@ fn signing_up_is_granted_once_however_often_it_comes() {
         assert_eq!(app.balance().await["granted"], 10_000);
         let entries = app.all("/v1/account/credits/history", 50).await;
         assert_eq!(entries.len(), 1, "{entries:?}");
-        assert_eq!((&entries[0]["kind"], &entries[0]["reference"]), (&json!("grant"), &json!(new.user.to_string())));
+        assert_eq!(
+            (&entries[0]["kind"], &entries[0]["reference"]),
+            (&json!("grant"), &json!(new.user.to_string()))
+        );
     });
 }
 

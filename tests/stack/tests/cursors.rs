@@ -79,7 +79,9 @@ fn a_forged_cut_or_foreign_cursor_is_refused_on_every_list() {
                 theirs[at].clone(),
             ];
             // Another list's, of the same caller.
-            bad.extend(mine.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, (_, c))| c.clone()));
+            bad.extend(
+                mine.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, (_, c))| c.clone()),
+            );
             for cursor in bad {
                 app.get(&format!("{list}?limit=1&cursor={cursor}")).await.problem(400, "invalid-cursor");
             }

@@ -29,7 +29,9 @@ fn every_answer_has_the_security_headers() {
                 assert_eq!(answer.header(name), Some(value), "{answer:?}");
             }
             assert!(answer.header("strict-transport-security").is_some_and(|h| h.starts_with("max-age=")));
-            assert!(answer.header("content-security-policy").is_some_and(|h| h.contains("default-src 'none'")));
+            assert!(
+                answer.header("content-security-policy").is_some_and(|h| h.contains("default-src 'none'"))
+            );
             assert!(answer.header("cache-control").is_some());
             assert!(answer.header("x-correlation-id").is_some());
         }
@@ -101,7 +103,9 @@ fn the_front_answers_preflights_and_lets_pages_of_ours_read() {
         let preflight = |origin: &'static str| {
             let request = app.anonymous(Method::OPTIONS, "/v1/verification/tasks").header("origin", origin);
             let request = request.header("access-control-request-method", "POST");
-            app.send(request.header("access-control-request-headers", "x-api-key,idempotency-key,content-type"))
+            app.send(
+                request.header("access-control-request-headers", "x-api-key,idempotency-key,content-type"),
+            )
         };
         let ours = preflight("http://localhost:3000").await;
         assert_eq!(ours.status, 204);
@@ -121,7 +125,11 @@ fn the_front_answers_preflights_and_lets_pages_of_ours_read() {
         let refused = app.anonymous(Method::GET, "/v1/usage").header("origin", "http://localhost:5173");
         let refused = app.send(refused).await;
         refused.problem(401, "unauthenticated");
-        assert_eq!(refused.header("access-control-allow-origin"), Some("http://localhost:5173"), "a page sees why");
+        assert_eq!(
+            refused.header("access-control-allow-origin"),
+            Some("http://localhost:5173"),
+            "a page sees why"
+        );
     });
 }
 

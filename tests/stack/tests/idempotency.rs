@@ -104,14 +104,16 @@ fn a_malformed_key_is_refused() {
         ];
         for form in forms {
             let request = app.request(Method::POST, TASKS).json(&json!({ "emails": ["ada@gmail.com"] }));
-            let answer = app.send(request.header("idempotency-key", HeaderValue::from_bytes(form).unwrap())).await;
+            let answer =
+                app.send(request.header("idempotency-key", HeaderValue::from_bytes(form).unwrap())).await;
             let shown = String::from_utf8_lossy(form).into_owned();
             assert_eq!(answer.status, 400, "{shown}: {answer:?}");
             let problem = answer.problem(400, "invalid-idempotency-key");
             assert_eq!(problem["errors"][0]["pointer"], "header:idempotency-key", "{shown}");
         }
         let twice = app.request(Method::POST, TASKS).json(&json!({ "emails": ["ada@gmail.com"] }));
-        let twice = twice.header("idempotency-key", "key-number-one").header("idempotency-key", "key-number-two");
+        let twice =
+            twice.header("idempotency-key", "key-number-one").header("idempotency-key", "key-number-two");
         app.send(twice).await.problem(400, "invalid-idempotency-key");
         assert_eq!(app.belongings().await, before);
     });
@@ -123,7 +125,12 @@ fn a_quoted_key_is_the_same_as_a_bare_one() {
         let app = App::new().await;
         let body = json!({ "emails": ["ada@gmail.com"] });
         let mut ids: Vec<Value> = Vec::new();
-        for form in ["8e03978e-40d5-43e8", "\"8e03978e-40d5-43e8\"", " 8e03978e-40d5-43e8 ", "\"8e03978e-40d5-43e8\";a=1"] {
+        for form in [
+            "8e03978e-40d5-43e8",
+            "\"8e03978e-40d5-43e8\"",
+            " 8e03978e-40d5-43e8 ",
+            "\"8e03978e-40d5-43e8\";a=1",
+        ] {
             ids.push(app.post_once(TASKS, form, &body).await.expect(202)["id"].clone());
         }
         assert!(ids.windows(2).all(|pair| pair[0] == pair[1]), "{ids:?}");

@@ -5,7 +5,8 @@ use serde_json::json;
 
 use crate::support::{App, run};
 
-const BY_TASK: [(&str, &str); 5] = [("GET", ""), ("POST", "/cancel"), ("GET", "/jobs"), ("GET", "/events"), ("GET", "/download")];
+const BY_TASK: [(&str, &str); 5] =
+    [("GET", ""), ("POST", "/cancel"), ("GET", "/jobs"), ("GET", "/events"), ("GET", "/download")];
 
 #[test]
 fn another_accounts_task_is_not_found_on_any_route() {
@@ -19,7 +20,8 @@ fn another_accounts_task_is_not_found_on_any_route() {
         for task in [done.as_str(), waiting] {
             for (method, rest) in BY_TASK {
                 let path = format!("/v1/verification/tasks/{task}{rest}");
-                let problem = mine.send(mine.request(method.parse().unwrap(), &path)).await.problem(404, "not-found");
+                let problem =
+                    mine.send(mine.request(method.parse().unwrap(), &path)).await.problem(404, "not-found");
                 assert!(!problem.to_string().contains("gmail"), "{problem}");
             }
         }
@@ -62,7 +64,10 @@ fn an_id_of_another_type_or_none_at_all_names_nothing() {
         for id in &ids {
             for (method, rest) in BY_TASK {
                 let path = format!("/v1/verification/tasks/{id}{rest}");
-                app.send(app.request(method.parse().unwrap(), &path)).await.problem(404, "not-found");
+                let answer = app.send(app.request(method.parse().unwrap(), &path)).await;
+                let shown = format!("{method} {path}: {answer:?}");
+                assert_eq!((answer.status, answer.body.is_empty()), (404, false), "{shown}");
+                answer.problem(404, "not-found");
             }
         }
         for id in [&task, "key_01j9z3k5m8n2p4q6r7s8t9v0wx", "key_", "nonsense", &key.to_uppercase()] {

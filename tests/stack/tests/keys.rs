@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{App, run, until};
 
 /// Every route that asks who calls: method, path, and the scope it needs.
-const GUARDED: [(&str, &str, &str); 15] = [
+const GUARDED: [(&str, &str, &str); 17] = [
     ("POST", "/v1/verify", "verify"),
     ("POST", "/v1/verification/tasks", "verify"),
     ("POST", "/v1/verification/uploads", "verify"),
@@ -23,6 +23,8 @@ const GUARDED: [(&str, &str, &str); 15] = [
     ("GET", "/v1/account/credits", "credits"),
     ("GET", "/v1/account/credits/history", "credits"),
     ("GET", "/v1/api-keys", "keys"),
+    ("DELETE", "/v1/api-keys/{id}", "keys"),
+    ("GET", "/v1/admin/verification/tasks", "admin"),
 ];
 
 /// Sends a request that would succeed with the right key.
@@ -86,7 +88,7 @@ fn each_route_takes_a_key_with_its_scope_and_refuses_one_with_all_others() {
         let task = app.task(&["ada@gmail.com"]).await;
         app.finished(&task).await;
         let before = app.belongings().await;
-        for scope in ["verify", "read", "credits", "keys"] {
+        for scope in ["verify", "read", "credits", "keys", "admin"] {
             let others: Vec<_> =
                 ["verify", "read", "credits", "keys"].into_iter().filter(|s| *s != scope).collect();
             let poor = app.narrowed(&others).await;
@@ -110,7 +112,8 @@ fn each_route_takes_a_key_with_its_scope_and_refuses_one_with_all_others() {
 fn a_key_is_shown_once_listed_without_its_secret_and_dead_at_once_when_revoked() {
     run(async {
         let app = App::new().await;
-        let answer = app.post("/v1/api-keys", &json!({ "name": "nightly", "scopes": ["read", "read"] })).await;
+        let answer =
+            app.post("/v1/api-keys", &json!({ "name": "nightly", "scopes": ["read", "read"] })).await;
         let made = answer.expect(201);
         let (id, token) = (made["id"].as_str().unwrap(), made["token"].as_str().unwrap());
         assert_eq!(answer.header("location"), Some(format!("/v1/api-keys/{id}").as_str()));

@@ -50,11 +50,22 @@ fn the_logs_follow_the_work_by_its_correlation_id_and_name_no_address_and_no_sec
         app.finished(made["id"].as_str().unwrap()).await;
         send("/v1/verify", json!({ "email": "grace.hopper@gmail.com" })).await.expect(200);
         send("/v1/verify", json!({ "email": ["alan.turing@gmail.com"] })).await.problem(400, "invalid-body");
-        send("/v1/verification/tasks", json!({ "emails": ["e@gmail.com"], "alan.turing@gmail.com": 1 })).await.problem(400, "invalid-body");
+        send("/v1/verification/tasks", json!({ "emails": ["e@gmail.com"], "alan.turing@gmail.com": 1 }))
+            .await
+            .problem(400, "invalid-body");
         let all_there = || {
             let lines = kept.0.lock().unwrap();
-            let wanted = ["verify-create-task", "verify-split-list", "verify-check-chunk", "verify-finish-task", "verify-record-usage"];
-            let spoke = |name: &str| lines.iter().any(|(function, line)| function == name && line.contains("story-0001"));
+            let wanted = [
+                "verify-create-task",
+                "ops-dispatch-events",
+                "verify-split-list",
+                "verify-check-chunk",
+                "verify-finish-task",
+                "verify-record-usage",
+            ];
+            let spoke = |name: &str| {
+                lines.iter().any(|(function, line)| function == name && line.contains("story-0001"))
+            };
             wanted.iter().all(|name| spoke(name)).then_some(())
         };
         until("every function of the story has logged its id", || async { all_there() }).await;
@@ -62,10 +73,13 @@ fn the_logs_follow_the_work_by_its_correlation_id_and_name_no_address_and_no_sec
 
         let lines = kept.0.lock().unwrap();
         for (function, line) in lines.iter() {
-            for private in ["lovelace", "hopper", "turing", "gmail.com", "of hers", &app.key, &app.key[30..60]] {
+            for private in
+                ["lovelace", "hopper", "turing", "gmail.com", "of hers", &app.key, &app.key[30..60]]
+            {
                 assert!(!line.contains(private), "{function} logs {private}: {line}");
             }
-            let json: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{function}: {e}: {line}"));
+            let json: Value =
+                serde_json::from_str(line).unwrap_or_else(|e| panic!("{function}: {e}: {line}"));
             if ["verify-split-list", "verify-check-chunk", "verify-finish-task"].contains(&function.as_str())
                 && find(&json, "message_id").is_some()
             {

@@ -2,4 +2,24 @@
 
 mod support;
 
+mod bodies;
+mod cancel;
+mod chaos;
+mod check;
+mod credits;
+mod cursors;
+mod files;
+mod headers;
+mod health;
+mod idempotency;
+mod isolation;
+mod keys;
+mod logs;
+mod probe;
+mod queries;
+mod readme;
+mod restart;
+mod results;
 mod tasks;
+mod uploads;
+mod usage;

@@ -63,15 +63,17 @@ impl Program {
             command.args(["build", "--quiet", "-p", "local", "--bin", "piecework"]).current_dir(root());
             assert!(command.status().unwrap().success());
         });
-        let port = (20_000..30_000).find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap();
-        let child = Command::new(local::functions::binary_folder(root(), local::Profile::Debug).join("piecework"))
-            .args(["--port", &port.to_string(), "--data"])
-            .arg(data)
-            .current_dir(root())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let port =
+            (20_000..30_000).find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap();
+        let child =
+            Command::new(local::functions::binary_folder(root(), local::Profile::Debug).join("piecework"))
+                .args(["--port", &port.to_string(), "--data"])
+                .arg(data)
+                .current_dir(root())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
         Self(child)
     }
 
@@ -110,7 +112,10 @@ fn a_task_survives_a_kill_of_the_whole_program() {
         for chunk in 0..3 {
             emails[chunk * 4_000] = format!("slow{chunk}@silent.test");
         }
-        let id = app.post(TASKS, &json!({ "emails": emails })).await.expect(202)["id"].as_str().unwrap().to_owned();
+        let id = app.post(TASKS, &json!({ "emails": emails })).await.expect(202)["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         until("the chunks are under way", || async {
             (app.get(&format!("{TASKS}/{id}")).await.expect(200)["state"] == "running").then_some(())
         })
@@ -132,7 +137,10 @@ fn a_task_survives_a_kill_of_the_whole_program() {
 
         let task = app.finished(&id).await;
         assert_eq!(task["state"], "completed", "{task}");
-        assert_eq!(task["verification_status"], json!({ "valid": 8_997, "risky": 0, "invalid": 0, "unknown": 3 }));
+        assert_eq!(
+            task["verification_status"],
+            json!({ "valid": 8_997, "risky": 0, "invalid": 0, "unknown": 3 })
+        );
         let balance = app.balance().await;
         assert_eq!((balance["available"], balance["held"], balance["spent"]), (1_003, 0, 8_997));
         let csv = app.download(&id).await;

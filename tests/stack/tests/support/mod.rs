@@ -150,7 +150,8 @@ impl App {
 
     /// The same customer with a new key that has these scopes only.
     pub async fn narrowed(&self, scopes: &[&str]) -> Self {
-        let made = self.post("/v1/api-keys", &json!({ "name": "narrowed", "scopes": scopes })).await.expect(201);
+        let made =
+            self.post("/v1/api-keys", &json!({ "name": "narrowed", "scopes": scopes })).await.expect(201);
         self.holding(made["token"].as_str().unwrap())
     }
 

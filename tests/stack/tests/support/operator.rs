@@ -81,7 +81,8 @@ impl Operator {
         let update = self.dynamodb.update_item().table_name(&self.table);
         let update = update.key("pk", AttributeValue::S(pk.clone())).key("sk", AttributeValue::S(sk.clone()));
         let update = update.update_expression("SET #a = :v").condition_expression("attribute_exists(pk)");
-        let update = update.expression_attribute_names("#a", attribute).expression_attribute_values(":v", value);
+        let update =
+            update.expression_attribute_names("#a", attribute).expression_attribute_values(":v", value);
         update.send().await.unwrap();
     }
 }
