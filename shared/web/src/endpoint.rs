@@ -13,6 +13,7 @@ use crate::access::{Access, Guarded};
 pub struct Endpoint<S> {
     pub(crate) router: Router<S>,
     pub(crate) authenticates: bool,
+    pub(crate) catches_all: bool,
     pub(crate) documents: Vec<fn() -> OpenApi>,
 }
 
@@ -27,6 +28,7 @@ impl<S: Clone + Send + Sync + 'static> Endpoint<S> {
         Self {
             router: Router::new().route(path, on(filter, handler)),
             authenticates: T::Who::AUTHENTICATES,
+            catches_all: false,
             documents: vec![document],
         }
     }
@@ -49,6 +51,7 @@ impl<S: Clone + Send + Sync + 'static> Endpoint<S> {
         Self {
             router: Router::new().fallback(handler),
             authenticates: T::Who::AUTHENTICATES,
+            catches_all: true,
             documents: Vec::new(),
         }
     }

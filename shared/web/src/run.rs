@@ -55,8 +55,12 @@ pub fn prepare<S: Deps>(endpoint: Endpoint<S>, settings: &Settings) -> Result<Se
         account: endpoint.authenticates.then(|| Account::new(settings, &clients)).transpose()?,
         cursors: CursorKey::new(settings.secret("CURSOR_KEY", "cursor-key-for-development-only")?),
     };
-    let router: Router = endpoint
-        .router
+    let mut router = endpoint.router;
+    if !endpoint.catches_all {
+        // The gateway routes by the decoded path, `lambda_http` reads it as a URL: some odd ones fit there and not here.
+        router = router.fallback(|| async { Problem::from(Cause::new(Kind::NotFound)) });
+    }
+    let router: Router = router
         .method_not_allowed_fallback(|| async { Problem::from(Cause::new(Kind::MethodNotAllowed)) })
         .with_state(S::new(settings, &clients)?);
     let compress = CompressionLayer::new().compress_when(SizeAbove::new(1024));

@@ -94,7 +94,10 @@ where
         };
         let receipt = message.receipt_handle.as_deref().unwrap_or_default();
         match outcome {
-            Ok(()) => None,
+            Ok(()) => {
+                tracing::info!("message handled");
+                None
+            }
             Err(Failure::Reject { reason }) => {
                 tracing::error!(reason, "message rejected");
                 let attributes = [

@@ -8,7 +8,7 @@ use aws_lambda_events::{
     streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse},
 };
 use piecework_core::correlation;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use tracing::Instrument as _;
 
 use crate::{Failure, start};
@@ -24,6 +24,19 @@ impl StreamRecord {
     /// The item after the change as a `T`, if it is one.
     pub fn new_image<T: DeserializeOwned>(&self) -> Option<T> {
         serde_dynamo::from_item(self.new_image.clone()).ok()
+    }
+
+    /// The correlation id of the work behind the change, where the change is an event.
+    fn correlation_id(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Item {
+            event: Event,
+        }
+        #[derive(Deserialize)]
+        struct Event {
+            correlation_id: String,
+        }
+        correlation::accept(&self.new_image::<Item>()?.event.correlation_id)
     }
 }
 
@@ -45,11 +58,11 @@ where
                 let mut response = DynamoDbEventResponse::default();
                 for record in batch.records {
                     let sequence = record.change.sequence_number.clone().unwrap_or_default();
-                    let span =
-                        tracing::info_span!("change", request_id, correlation_id = request_id, sequence);
                     let record = StreamRecord { name: record.event_name, new_image: record.change.new_image };
+                    let correlation_id = record.correlation_id().unwrap_or_else(|| request_id.clone());
+                    let span = tracing::info_span!("change", request_id, correlation_id, sequence);
                     let work = handler(deps.clone(), record).instrument(span);
-                    if let Err(error) = correlation::scope(request_id.clone(), work).await {
+                    if let Err(error) = correlation::scope(correlation_id, work).await {
                         tracing::error!(%error, sequence, "the stream stops here and resumes");
                         let mut failure = DynamoDbBatchItemFailure::default();
                         failure.item_identifier = Some(sequence);

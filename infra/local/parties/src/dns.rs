@@ -108,7 +108,7 @@ impl RequestHandler for Handler {
         let Ok(info) = request.request_info() else {
             return silence;
         };
-        let (name, kind) = (info.query.name().to_string(), info.query.query_type());
+        let (name, kind) = (info.query.name().to_ascii(), info.query.query_type());
         let name = name.trim_end_matches('.');
         self.asked
             .lock()

@@ -185,7 +185,7 @@ impl Zone {
             match alias {
                 Some(alias @ (_, RData::CNAME(target))) if kind != RecordType::CNAME => {
                     answer.records.push(record(alias));
-                    name = fold(&target.to_string());
+                    name = fold(&target.to_ascii());
                 }
                 _ => {
                     answer.records.extend(records(kind).map(record));
@@ -244,7 +244,7 @@ mod tests {
         for (name, node) in zone.nodes.iter().filter(|(name, _)| !faulty.contains(&name.as_str())) {
             for (_, data) in &node.records {
                 let RData::MX(mx) = data else { continue };
-                let host = fold(&mx.exchange.to_string());
+                let host = fold(&mx.exchange.to_ascii());
                 let found = host.is_empty() || !zone.answer(&host, RecordType::A).records.is_empty();
                 assert!(found, "{name} names {host}, which has no address");
             }
