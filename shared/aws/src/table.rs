@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::{
     Client,
-    types::{AttributeValue, KeysAndAttributes, PutRequest, ReturnValue, WriteRequest},
+    types::{AttributeValue, KeysAndAttributes, ReturnValue},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -264,35 +264,6 @@ impl Table {
             }
         }
         Ok(found)
-    }
-
-    /// Writes these items, over whatever was there. Not a transaction; twenty-five a call.
-    pub async fn put_many<T: Serialize>(&self, items: &[T]) -> Result<(), Error> {
-        for batch in items.chunks(25) {
-            let mut left = Vec::with_capacity(batch.len());
-            for item in batch {
-                let put = PutRequest::builder()
-                    .set_item(Some(serde_dynamo::to_item(item)?))
-                    .build()
-                    .map_err(|e| Error::Shape(e.to_string()))?;
-                left.push(WriteRequest::builder().put_request(put).build());
-            }
-            let mut backoff = Backoff::default();
-            while !left.is_empty() {
-                let answer = self
-                    .client
-                    .batch_write_item()
-                    .request_items(&self.name, std::mem::take(&mut left))
-                    .send()
-                    .await
-                    .map_err(|e| sdk_error(SERVICE, "BatchWriteItem", e))?;
-                if let Some(rest) = answer.unprocessed_items.unwrap_or_default().remove(&self.name) {
-                    left = rest;
-                    backoff.pause("BatchWriteItem").await?;
-                }
-            }
-        }
-        Ok(())
     }
 }
 
