@@ -1,0 +1,132 @@
+//! Sandboxes die at any moment.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use futures::future::join_all;
+use local::Stack;
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use serde_json::json;
+
+use super::{Outcome, customer, outcome::settled, undisturbed, upload};
+use crate::support::{Operator, run, start, until};
+
+const SEEDS: [u64; 3] = [1, 20_261_120, 0x5eed];
+const PROCESSORS: [&str; 5] = [
+    "ops-dispatch-events",
+    "verify-split-list",
+    "verify-check-chunk",
+    "verify-finish-task",
+    "verify-record-usage",
+];
+/// A message is given up when it was received five times. Each death costs one of them.
+const MOST_KILLS: u32 = 4;
+
+/// A stack on which a message comes back soon after its sandbox died, its claim having ended by then.
+async fn hasty() -> Stack {
+    start(|options| {
+        options.visibility_cap = Some(Duration::from_secs(2));
+        options.env.insert("LEASE_SECONDS".to_owned(), "1".to_owned());
+    })
+    .await
+}
+
+/// Kills busy sandboxes until each function has had its number of deaths, which the seed gives.
+async fn havoc(stack: &Stack, seed: u64, killed: &mut BTreeMap<String, u32>) {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let most = PROCESSORS.map(|name| (name, rng.random_range(1..=MOST_KILLS)));
+    loop {
+        let due =
+            |name: &str| most.iter().any(|(n, most)| *n == name && killed.get(name).is_none_or(|k| k < most));
+        let busy = stack.lambda().sandboxes().into_iter().filter(|s| s.busy && due(&s.function));
+        let mut busy: Vec<_> = busy.collect();
+        if !busy.is_empty() {
+            let victim = busy.swap_remove(rng.random_range(0..busy.len()));
+            // It lives on for a while, but for the first of its kind, which may have but a moment to live anyway.
+            let life = if killed.contains_key(&victim.function) {
+                rng.random_range(0..400)
+            } else {
+                rng.random_range(0..10)
+            };
+            tokio::time::sleep(Duration::from_millis(life)).await;
+            let still = stack.lambda().sandboxes().iter().any(|s| s.id == victim.id && s.busy);
+            if still && stack.lambda().kill_sandbox(victim.id) {
+                *killed.entry(victim.function).or_default() += 1;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+async fn survives(seed: u64, expected: &Outcome) {
+    let stack = hasty().await;
+    let app = customer(&stack).await;
+    let mut killed = BTreeMap::new();
+    let id = upload(&app).await;
+    let outcome = tokio::select! {
+        outcome = Outcome::of(&app, &id) => outcome,
+        () = havoc(&stack, seed, &mut killed) => unreachable!("it goes on until the task has ended"),
+    };
+    println!("seed {seed}: killed {killed:?}");
+    // The last of them runs for a moment only, and may get away.
+    for name in &PROCESSORS[..4] {
+        assert!(killed.contains_key(*name), "seed {seed}: {name} was never killed: {killed:?}");
+    }
+    outcome.must_equal(expected);
+    stack.stop().await;
+}
+
+#[test]
+fn killing_sandboxes_at_random_changes_neither_results_nor_balance() {
+    run(async {
+        let stack = hasty().await;
+        let expected = undisturbed(&stack).await;
+        stack.stop().await;
+        join_all(SEEDS.map(|seed| survives(seed, &expected))).await;
+    });
+}
+
+#[test]
+fn a_chunk_that_kills_every_sandbox_is_set_aside_and_done_by_the_sweep_when_it_can_be() {
+    run(async {
+        let stack = hasty().await;
+        let app = customer(&stack).await;
+        let id = app.task(&["ada@gmail.com", "bob@a.corp.example", "cyd@a.down.example"]).await;
+        let health = async || app.get("/v1/health").await.expect(200);
+        let mut deaths = 0;
+        while health().await["queues"]["chunk-dead"]["waiting"] != 1 {
+            let busy =
+                stack.lambda().sandboxes().into_iter().find(|s| s.busy && s.function == "verify-check-chunk");
+            deaths += u32::from(busy.is_some_and(|s| stack.lambda().kill_sandbox(s.id)));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(deaths >= 5, "{deaths} deaths");
+        assert_eq!(health().await["status"], "attention");
+        let task = app.get(&format!("/v1/verification/tasks/{id}")).await.expect(200);
+        assert_eq!((&task["state"], &task["credits"]["held"]), (&"running".into(), &3.into()));
+
+        Operator::of(&stack).let_the_sweep_come(&app, &id).await;
+        stack.run_schedule("verify-sweep-tasks").await.unwrap();
+        let task = app.finished(&id).await;
+        assert_eq!(
+            (&task["state"], &task["credits"]),
+            (&"completed".into(), &json!({ "held": 0, "charged": 2 }))
+        );
+        assert_eq!(app.balance().await["spent"], 2);
+
+        // What was set aside can be put back, and changes nothing any more.
+        let (dead, chunks) =
+            (stack.queue_url("ChunkDeadLetters").unwrap(), stack.queue_url("ChunkQueue").unwrap());
+        for message in stack.sqs().receive(&dead, 10, Duration::ZERO).await.unwrap() {
+            stack.sqs().send(&chunks, message.body, Default::default()).await.unwrap();
+            stack.sqs().delete_batch(&dead, vec![message.receipt_handle]).await.unwrap();
+        }
+        settled(&app).await;
+        assert_eq!(app.finished(&id).await, task);
+        assert_eq!(app.balance().await["spent"], 2);
+        until("the usage", || async {
+            (app.get("/v1/usage").await.expect(200)["charged"] == 2).then_some(())
+        })
+        .await;
+        stack.stop().await;
+    });
+}
