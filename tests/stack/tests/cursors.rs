@@ -63,11 +63,16 @@ fn a_forged_cut_or_foreign_cursor_is_refused_on_every_list() {
         }
         for (at, (list, good)) in mine.iter().enumerate() {
             app.get(&format!("{list}?limit=1&cursor={good}")).await.expect(200);
+            let first = app.get(&format!("{list}?limit=1&cursor=")).await.expect(200);
+            assert_eq!(
+                first["data"],
+                app.get(&format!("{list}?limit=1")).await.json()["data"],
+                "none is none"
+            );
             let mut changed = content(good);
             changed["k"]["pk"] = json!("WSP#somebody else's");
             let payload = B64.encode(changed.to_string());
             let mut bad = vec![
-                String::new(),
                 "nonsense".to_owned(),
                 ".".to_owned(),
                 good[..good.len() / 2].to_owned(),
@@ -83,7 +88,9 @@ fn a_forged_cut_or_foreign_cursor_is_refused_on_every_list() {
                 mine.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, (_, c))| c.clone()),
             );
             for cursor in bad {
-                app.get(&format!("{list}?limit=1&cursor={cursor}")).await.problem(400, "invalid-cursor");
+                let answer = app.get(&format!("{list}?limit=1&cursor={cursor}")).await;
+                assert_eq!(answer.status, 400, "{list}: {good} became {cursor}: {}", answer.text());
+                answer.problem(400, "invalid-cursor");
             }
         }
         // The same kind of list, of another task.

@@ -1,5 +1,7 @@
 //! Whole-stack tests: the real function binaries behind the one-command stack, called as a customer would call them.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking, in its helpers too")]
+
 mod support;
 
 mod bodies;

@@ -308,7 +308,7 @@ fn event_source(p: Properties<'_>, kind: &str, function: &str) -> Result<Option<
             };
             let retries: Option<i64> = p.number("MaximumRetryAttempts")?;
             let criteria = p.at("FilterCriteria");
-            let patterns = criteria.list("Filters").into_iter().map(|f| f.required("Pattern"));
+            let patterns = criteria.list("Filters").map(|f| f.required("Pattern"));
             let filters = Filters::parse(patterns.collect::<Result<Vec<_>, _>>()?).map_err(|e| p.error(e))?;
             let destination = p.at("DestinationConfig").at("OnFailure").text("Destination");
             SourceKind::Stream(StreamSource {
