@@ -37,7 +37,9 @@ fn fits(shown: &str, given: &str) -> bool {
 
 fn same(shown: &Value, given: &Value) -> bool {
     match (shown, given) {
-        (Value::Object(a), Value::Object(b)) => a.len() == b.len() && a.iter().all(|(k, v)| b.get(k).is_some_and(|w| same(v, w))),
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(k, v)| b.get(k).is_some_and(|w| same(v, w)))
+        }
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(v, w)| same(v, w)),
         (Value::String(a), Value::String(b)) => fits(a, b),
         _ => shown == given,
@@ -58,7 +60,11 @@ fn the_readmes_requests_give_the_answers_that_it_shows() {
     let marks = |n: usize| format!("\necho; echo '--- {n}'\n");
     let shell: Vec<_> = blocks.iter().enumerate().filter(|(_, (language, _))| language == "sh").collect();
     let script: String = shell.iter().map(|(n, (_, body))| format!("{body}{}", marks(*n))).collect();
-    let output = Command::new("bash").args(["-euo", "pipefail", "-c", &script]).current_dir(folder.path()).output().unwrap();
+    let output = Command::new("bash")
+        .args(["-euo", "pipefail", "-c", &script])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let output = String::from_utf8(output.stdout).unwrap().replace('\r', "");
     let (mut rest, mut checked) = (output.as_str(), 0);

@@ -57,7 +57,9 @@ fn support_sees_open_tasks_of_every_workspace_and_nobody_else_does() {
         let link = app.link(&json!({ "file_name": "later.csv", "size": 10 })).await;
         until("the index to have the task", || async {
             let open = admin.all("/v1/admin/verification/tasks", 200).await;
-            open.iter().any(|t| t["id"] == link["task"]["id"] && t["workspace"] == app.workspace.to_string()).then_some(())
+            open.iter()
+                .any(|t| t["id"] == link["task"]["id"] && t["workspace"] == app.workspace.to_string())
+                .then_some(())
         })
         .await;
         app.get("/v1/admin/verification/tasks").await.problem(403, "forbidden");
