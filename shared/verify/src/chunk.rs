@@ -14,7 +14,7 @@ use piecework_core::{EventId, Settings, WorkspaceId, hex, now, settings::Setting
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    Error, Job, JobState, Network, RowError, TaskId, TaskState, Tasks,
+    Error, Job, JobState, Network, TaskId, TaskState, Tasks,
     list::{ListRow, parse_rows, same},
     results,
     store::{ChunkRecord, ChunkState, Objects, TaskRecord, chunk_key, parts, task_key},
@@ -147,7 +147,10 @@ impl Checker {
         let layout = task.layout.as_ref().ok_or_else(missing)?;
         let cancelled = task.state == TaskState::Cancelling;
         let jobs = if cancelled {
-            rows.iter().zip(chunk.first..).map(|(row, n)| unverified(row, n, row.address(layout))).collect()
+            rows.iter()
+                .zip(chunk.first..)
+                .map(|(row, n)| row.open_job(n, JobState::Cancelled, layout))
+                .collect()
         } else {
             self.verify(task, chunk, &rows, layout).await?
         };
@@ -219,7 +222,7 @@ impl Checker {
         let jobs = found.into_iter().zip(rows).zip(outcomes).zip(chunk.first..);
         Ok(jobs
             .map(|(((found, row), smtp), n)| match found {
-                None => unverified(row, n, row.address(layout)),
+                None => row.open_job(n, JobState::Cancelled, layout),
                 Some(found) => {
                     let route = found.domain().and_then(|d| routes.get(d)).cloned();
                     let mut job = Job::done(n, row.line, Verification::new(found, route.as_ref(), smtp), at);
@@ -295,23 +298,6 @@ impl Checker {
             .iter()
             .map(|a| a.as_ref().and_then(|(key, _)| known.get(key).copied().flatten()))
             .collect())
-    }
-}
-
-/// A row that has no result: not readable, or passed over because the task was cancelled.
-fn unverified(row: &ListRow, n: u64, address: &str) -> Job {
-    match &row.bad {
-        None => {
-            let mut job = Job::open(n, row.line, JobState::Cancelled, address);
-            job.duplicate_of = row.duplicate_of;
-            job
-        }
-        Some(reason) => {
-            let mut job = Job::open(n, row.line, JobState::Failed, address);
-            job.error =
-                Some(RowError { line: row.line, code: reason.code().into(), detail: reason.to_string() });
-            job
-        }
     }
 }
 

@@ -7,6 +7,8 @@ use piecework_core::sha256;
 use serde::{Deserialize, Serialize};
 use tabular::{BadReason, Layout};
 
+use crate::{Job, JobState, RowError};
+
 /// Rows that a list can have.
 pub const MAX_ROWS: u64 = 1_000_000;
 /// Rows of a chunk. A thousand fit into seconds of work; a million rows are 250 chunks.
@@ -35,6 +37,16 @@ impl ListRow {
     /// The address, as found.
     pub fn address(&self, layout: &Layout) -> &str {
         self.cells.get(layout.address_column).map_or("", String::as_str)
+    }
+
+    /// The row without a result: not readable, or else in this state.
+    pub fn open_job(&self, n: u64, state: JobState, layout: &Layout) -> Job {
+        let error = self.bad.as_ref().map(|reason| RowError::new(self.line, reason));
+        let state = if error.is_some() { JobState::Failed } else { state };
+        let mut job = Job::open(n, self.line, state, self.address(layout));
+        job.duplicate_of = self.duplicate_of;
+        job.error = error;
+        job
     }
 }
 

@@ -108,6 +108,12 @@ pub struct RowError {
     pub detail: String,
 }
 
+impl RowError {
+    pub(crate) fn new(line: u64, reason: &tabular::BadReason) -> Self {
+        Self { line, code: reason.code().into(), detail: reason.to_string() }
+    }
+}
+
 /// Why a task failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TaskProblem {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use piecework_core::{PageRequest, Settings, WorkspaceId, settings::SettingError};
 
 use crate::{
-    Error, Job, JobState, RowError, TaskId, TaskState, Tasks,
+    Error, Job, JobState, TaskId, TaskState, Tasks,
     list::parse_rows,
     results::INDEX_EVERY,
     store::{ChunkRecord, ChunkState, Objects, chunk_key, parts},
@@ -131,19 +131,7 @@ impl Results {
             self.bucket.get(&Objects::of(workspace, id).chunk(chunk.first)).await?.unwrap_or_default();
         let rows = parse_rows(&object)?;
         let numbered = rows.iter().zip(chunk.first..).skip(skip).take(wanted);
-        Ok(numbered
-            .map(|(row, n)| {
-                let state = if row.bad.is_some() { JobState::Failed } else { JobState::Queued };
-                let mut job = Job::open(n, row.line, state, row.address(&layout));
-                job.duplicate_of = row.duplicate_of;
-                job.error = row.bad.as_ref().map(|reason| RowError {
-                    line: row.line,
-                    code: reason.code().into(),
-                    detail: reason.to_string(),
-                });
-                job
-            })
-            .collect())
+        Ok(numbered.map(|(row, n)| row.open_job(n, JobState::Queued, &layout)).collect())
     }
 
     /// The list with its result columns, once the task has come to an end that has one.

@@ -337,9 +337,7 @@ impl Chunks<'_> {
     async fn bad(&mut self, bad: BadRow) -> Result<(), Error> {
         self.split.bad_rows += 1;
         if self.split.errors.len() < REPORTED {
-            let error =
-                RowError { line: bad.line, code: bad.reason.code().into(), detail: bad.reason.to_string() };
-            self.split.errors.push(error);
+            self.split.errors.push(RowError::new(bad.line, &bad.reason));
         }
         self.push(&ListRow { line: bad.line, cells: bad.cells, duplicate_of: None, bad: Some(bad.reason) })
             .await
