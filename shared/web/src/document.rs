@@ -95,7 +95,7 @@ where
         paths
             .paths
             .entry(P::path())
-            .or_insert_with(PathItem::default)
+            .or_default()
             .merge_operations(PathItem::new(method, operation.clone()));
     }
     let mut document = empty();

@@ -3,7 +3,6 @@
 use std::{
     path::Path,
     process::{Child, Command, Stdio},
-    sync::Once,
     time::{Duration, Instant},
 };
 
@@ -56,13 +55,7 @@ struct Program(Child);
 
 impl Program {
     fn start(data: &Path) -> Self {
-        static BUILT: Once = Once::new();
-        BUILT.call_once(|| {
-            let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-            let mut command = Command::new(cargo);
-            command.args(["build", "--quiet", "-p", "local", "--bin", "piecework"]).current_dir(root());
-            assert!(command.status().unwrap().success());
-        });
+        build();
         let port =
             (20_000..30_000).find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap();
         let child =

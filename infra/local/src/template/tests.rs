@@ -121,6 +121,7 @@ fn event_sources_keep_every_setting() {
         bisect: true,
         report_failures: true,
         on_failure: Some("piecework-Area-StreamFailures".into()),
+        filters: Default::default(),
     };
     assert_eq!(kinds[2], &SourceKind::Stream(stream));
 }

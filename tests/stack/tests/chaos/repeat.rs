@@ -34,28 +34,47 @@ async fn event(app: &App, id: &str, step: &str) -> Value {
     .await
 }
 
+/// Runs a task whose every message comes several times.
+async fn all_repeated(stack: &Stack) {
+    let app = customer(stack).await;
+    let id = upload(&app).await;
+    repeat(stack, "SplitQueue", &notification(&app, &id)).await;
+    let started = event(&app, &id, "started").await;
+    let chunks = started["data"]["chunks"].as_u64().unwrap();
+    assert_eq!(chunks, 5);
+    for chunk in 0..chunks {
+        let message = json!({ "workspace": app.workspace, "task": id, "first": chunk * 4_000 });
+        repeat(stack, "ChunkQueue", &message).await;
+    }
+    repeat(stack, "SplitQueue", &started).await;
+    for step in ["drained", "completed"] {
+        let event = event(&app, &id, step).await;
+        repeat(stack, if step == "drained" { "FinishQueue" } else { "UsageQueue" }, &event).await;
+    }
+    Outcome::of(&app, &id).await.must_equal(undisturbed().await);
+}
+
 #[test]
 fn delivering_every_message_several_times_changes_neither_results_nor_balance() {
     run(async {
         // Claims outlast the work, as they do when deployed.
         let stack = start(|_| {}).await;
-        let expected = undisturbed(&stack).await;
-        let app = customer(&stack).await;
-        let id = upload(&app).await;
-        repeat(&stack, "SplitQueue", &notification(&app, &id)).await;
-        let started = event(&app, &id, "started").await;
-        let chunks = started["data"]["chunks"].as_u64().unwrap();
-        assert_eq!(chunks, 5);
-        for chunk in 0..chunks {
-            let message = json!({ "workspace": app.workspace, "task": id, "first": chunk * 4_000 });
-            repeat(&stack, "ChunkQueue", &message).await;
-        }
-        repeat(&stack, "SplitQueue", &started).await;
-        for step in ["drained", "completed"] {
-            let event = event(&app, &id, step).await;
-            repeat(&stack, if step == "drained" { "FinishQueue" } else { "UsageQueue" }, &event).await;
-        }
-        Outcome::of(&app, &id).await.must_equal(&expected);
+        all_repeated(&stack).await;
+        stack.stop().await;
+    });
+}
+
+#[test]
+fn work_that_several_do_at_once_because_no_claim_holds_counts_once() {
+    run(async {
+        let stack = start(|options| {
+            options.env.insert("LEASE_SECONDS".to_owned(), "0".to_owned());
+        })
+        .await;
+        all_repeated(&stack).await;
+        let reports = stack.lambda().reports();
+        let worked = reports.iter().filter(|r| r.function == "verify-check-chunk").count();
+        assert!(worked > 15, "{worked} invocations");
         stack.stop().await;
     });
 }
@@ -64,7 +83,7 @@ fn delivering_every_message_several_times_changes_neither_results_nor_balance() 
 fn a_file_that_is_announced_again_and_again_while_it_is_split_is_split_once() {
     run(async {
         let stack = start(|_| {}).await;
-        let expected = undisturbed(&stack).await;
+        let expected = undisturbed().await;
         let app = customer(&stack).await;
         let id = upload(&app).await;
         let message = notification(&app, &id);
@@ -79,7 +98,7 @@ fn a_file_that_is_announced_again_and_again_while_it_is_split_is_split_once() {
             () = announce => unreachable!("it goes on until the list is split"),
             _ = event(&app, &id, "started") => {}
         }
-        Outcome::of(&app, &id).await.must_equal(&expected);
+        Outcome::of(&app, &id).await.must_equal(expected);
         let reports = stack.lambda().reports();
         let splits = reports.iter().filter(|r| r.function == "verify-split-list").count();
         assert!(splits > 5, "{splits} splits");

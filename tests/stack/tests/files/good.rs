@@ -21,7 +21,7 @@ const GMAIL: &str = "gmail-smtp-in.l.google.com";
 
 /// The lines of a download, each as what was given and the ten results. No result holds a delimiter.
 fn taken_apart(csv: &str, delimiter: char, line_end: &str) -> Vec<(String, Vec<String>)> {
-    let body = csv.strip_suffix(line_end).expect("the last line ends like the others");
+    let body = csv.strip_suffix(line_end).unwrap();
     let split = |line: &str| {
         let mut cells: Vec<_> = line.rsplitn(11, delimiter).map(str::to_owned).collect();
         assert_eq!(cells.len(), 11, "{line}");
