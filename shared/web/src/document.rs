@@ -92,11 +92,7 @@ where
     }
     let mut paths = Paths::new();
     for method in P::methods() {
-        paths
-            .paths
-            .entry(P::path())
-            .or_default()
-            .merge_operations(PathItem::new(method, operation.clone()));
+        paths.paths.entry(P::path()).or_default().merge_operations(PathItem::new(method, operation.clone()));
     }
     let mut document = empty();
     document.paths = paths;
