@@ -131,7 +131,7 @@ async fn through_the_stack(root: &Path, options: &Options) -> Outcome<Run> {
 
 fn write_xlsx(rows: u64, file: &Path) -> Outcome<()> {
     let mut book = Workbook::new();
-    let sheet = book.add_worksheet_with_constant_memory();
+    let sheet = book.add_worksheet_with_constant_memory()?;
     sheet.write_row(0, 0, list::HEADER)?;
     for n in 0..rows {
         sheet.write_row(u32::try_from(n + 1)?, 0, list::cells(n))?;
