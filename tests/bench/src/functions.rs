@@ -203,7 +203,7 @@ fn cold_starts(hello: &Function, functions: &[Function], rounds: usize) -> Outco
     let mut took: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for _ in 0..rounds {
         for (at, function) in functions.iter().enumerate() {
-            if at % 5 == 0 {
+            if at.is_multiple_of(5) {
                 took.entry(&hello.name).or_default().push(cold_start(hello)?);
             }
             took.entry(&function.name).or_default().push(cold_start(function)?);
