@@ -80,13 +80,13 @@ fn build(
 ) -> Result<(), Error> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(["build", "--quiet", "--message-format=json-render-diagnostics"]).current_dir(root);
-    if profile == Profile::Release {
-        command.arg("--release");
-    }
-    match std::env::var(SELECTION) {
-        Ok(selection) => command.args(selection.split_whitespace()),
+    let names = names.iter().flat_map(|name| ["-p", name]);
+    match (std::env::var(SELECTION), profile) {
+        (Ok(selection), Profile::Debug) => command.args(selection.split_whitespace()),
         // Together with the stack itself, whose dependencies are built already.
-        Err(_) => command.args(["--bins", "-p", "local"]).args(names.iter().flat_map(|name| ["-p", name])),
+        (Err(_), Profile::Debug) => command.args(["--bins", "-p", "local"]).args(names),
+        // As they are deployed: by themselves.
+        (_, Profile::Release) => command.args(["--release", "--bins"]).args(names),
     };
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let (out, err) = (child.stdout.take(), child.stderr.take());
