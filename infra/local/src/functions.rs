@@ -80,13 +80,13 @@ fn build(
 ) -> Result<(), Error> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(["build", "--quiet", "--message-format=json-render-diagnostics"]).current_dir(root);
-    let names = names.iter().flat_map(|name| ["-p", name]);
+    let each = names.iter().flat_map(|name| ["-p", name]);
     match (std::env::var(SELECTION), profile) {
         (Ok(selection), Profile::Debug) => command.args(selection.split_whitespace()),
         // Together with the stack itself, whose dependencies are built already.
-        (Err(_), Profile::Debug) => command.args(["--bins", "-p", "local"]).args(names),
+        (Err(_), Profile::Debug) => command.args(["--bins", "-p", "local"]).args(each),
         // As they are deployed: by themselves.
-        (_, Profile::Release) => command.args(["--release", "--bins"]).args(names),
+        (_, Profile::Release) => command.args(["--release", "--bins"]).args(each),
     };
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let (out, err) = (child.stdout.take(), child.stderr.take());
