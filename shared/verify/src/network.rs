@@ -1,14 +1,14 @@
 //! Who is asked: the DNS, and mail servers if that is switched on.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use aws::{Clients, Deps};
 use email::route::{MailRoute, MxHost, Resolver, SmtpOutcome, SmtpProbe};
 use piecework_core::{Settings, settings::SettingError};
 use probe::{CacheSettings, CachedResolver, DnsResolver, DnsSettings, NameServer, SmtpClient, SmtpSettings};
 
-/// The network side of verification. `DNS_SERVER` (`ip:port`) asks that server and not the system's; `SMTP_PROBE=on` asks mail
-/// servers too (off by default: from Lambda it needs a VPC and an exempted address), as `SMTP_HELLO` and `SMTP_FROM`.
+/// The network side of verification. `DNS_SERVER` (`ip:port`) asks that server and not the system's, and `DNS_SECONDS` gives a
+/// domain so long before its addresses are `unknown`, instead of 5; `SMTP_PROBE=on` asks mail servers too (off by default: from Lambda it needs a VPC and an exempted address), as `SMTP_HELLO` and `SMTP_FROM`.
 #[derive(Clone)]
 pub struct Network {
     resolver: CachedResolver<DnsResolver>,
@@ -21,7 +21,13 @@ impl Deps for Network {
             Some(at) => NameServer::At(at),
             None => NameServer::System,
         };
-        let dns = DnsResolver::new(&DnsSettings { server, ..DnsSettings::default() })
+        let mut dns = DnsSettings { server, ..DnsSettings::default() };
+        if let Some(seconds) = settings.parsed("DNS_SECONDS")? {
+            dns.total = Duration::from_secs(seconds);
+            // Two attempts, with a little of the time left over.
+            dns.timeout = dns.total * 2 / 5;
+        }
+        let dns = DnsResolver::new(&dns)
             .map_err(|e| SettingError::Unusable { name: "DNS_SERVER", why: e.to_string() })?;
         let probe = match settings.text("SMTP_PROBE") {
             Some("on") => {

@@ -7,8 +7,8 @@ use local::Stack;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use serde_json::json;
 
-use super::{Outcome, customer, outcome::settled, undisturbed, upload};
-use crate::support::{Operator, run, start, until};
+use super::{Outcome, customer, outcome::settled, patient, undisturbed, upload};
+use crate::support::{Operator, run, until};
 
 const SEEDS: [u64; 3] = [1, 20_261_120, 0x5eed];
 const PROCESSORS: [&str; 5] = [
@@ -23,7 +23,7 @@ const MOST_KILLS: u32 = 4;
 
 /// A stack on which a message comes back soon after its sandbox died, its claim having ended by then.
 async fn hasty() -> Stack {
-    start(|options| {
+    patient(|options| {
         options.visibility_cap = Some(Duration::from_secs(2));
         options.env.insert("LEASE_SECONDS".to_owned(), "1".to_owned());
     })

@@ -6,8 +6,8 @@ use local::Stack;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Outcome, customer, outcome::settled, undisturbed, upload};
-use crate::support::{App, Operator, run, start, until};
+use super::{Outcome, customer, outcome::settled, patient, undisturbed, upload};
+use crate::support::{App, Operator, run, until};
 
 async fn delay(stack: &Stack, queue: &str, seconds: u32) {
     let attributes = BTreeMap::from([("DelaySeconds".to_owned(), seconds.to_string())]);
@@ -44,7 +44,7 @@ async fn state(app: &App, task: &str) -> Value {
 fn the_sweep_finds_whatever_message_was_lost() {
     run(async {
         // No cap on delays here: a queue must be able to hold messages back.
-        let stack = start(|options| options.visibility_cap = None).await;
+        let stack = patient(|options| options.visibility_cap = None).await;
         let app = customer(&stack).await;
 
         // The notification of an upload, and the event of a pasted list.

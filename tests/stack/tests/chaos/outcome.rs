@@ -11,7 +11,7 @@ pub struct Outcome {
     csv: Vec<String>,
     jobs: Vec<Value>,
     pub task: Value,
-    events: Vec<String>,
+    events: Vec<Value>,
     entries: Vec<String>,
     balance: BTreeMap<String, u64>,
     usage: Value,
@@ -49,7 +49,7 @@ impl Outcome {
             job.as_object_mut().unwrap().remove("validated_at");
         }
         let events = app.all(&format!("{path}/events"), 200).await;
-        let events = events.iter().map(|e| format!("{} {}", e["kind"].as_str().unwrap(), e["data"]));
+        let events = events.iter().map(|e| json!([e["kind"], e["data"]]));
         let balance = app.balance().await;
         let entries = ledger(app, &balance).await;
         Self {
