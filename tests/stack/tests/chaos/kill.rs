@@ -18,8 +18,8 @@ const PROCESSORS: [&str; 5] = [
     "verify-finish-task",
     "verify-record-usage",
 ];
-/// A message is given up when it was received five times. Each death costs one of them.
-const MOST_KILLS: u32 = 4;
+/// A message is given up when it was received five times. Each death costs one of them, a claim that still holds another.
+const MOST_KILLS: u32 = 3;
 
 /// A stack on which a message comes back soon after its sandbox died, its claim having ended by then.
 async fn hasty() -> Stack {
