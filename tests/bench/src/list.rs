@@ -68,7 +68,9 @@ fn address(n: u64) -> String {
     if let Some(first) = duplicate_of(n) {
         let earlier = address(first);
         return match earlier.split_once('@') {
-            Some((local, domain)) if n.is_multiple_of(2) => format!("{local}@{}", domain.to_ascii_uppercase()),
+            Some((local, domain)) if n.is_multiple_of(2) => {
+                format!("{local}@{}", domain.to_ascii_uppercase())
+            }
             _ => earlier,
         };
     }
