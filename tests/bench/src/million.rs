@@ -216,15 +216,15 @@ fn tables(run: &Run) -> (String, bool) {
         run.whole.as_secs_f64(),
         run.rows as f64 / run.whole.as_secs_f64()
     );
-    let share = |took: Duration| format!("{:.0} %", 100.0 * took.as_secs_f64() / run.whole.as_secs_f64());
+    let all: Duration = run.steps.iter().map(|(_, took)| *took).sum();
+    let share = |took: Duration| format!("{:.0} %", 100.0 * took.as_secs_f64() / all.as_secs_f64());
     let steps: Vec<String> =
         run.steps.iter().map(|(name, took)| format!("{name} {}", share(*took))).collect();
     let text = format!(
-        "{} rows, {:.0} MiB: every row once and in order, duplicates alike, credits exact. {:.0} rows a second from the first \
-         octet uploaded to the finished list; of that {}.\n",
+        "{} rows, {:.0} MiB: every row once and in order, duplicates alike, credits exact. Of the time from \
+         the first octet uploaded to the last downloaded: {}.\n",
         run.rows,
         run.octets as f64 / MIB,
-        run.rows as f64 / run.whole.as_secs_f64(),
         steps.join(", ")
     );
     let mut table = Table::new(["processor", "peak MiB (≤ 128)"]);
