@@ -1,12 +1,10 @@
 //! Accounts on a stack, made through the same libraries that the functions use.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use account::{Account, CreatedKey, NewKey, NewUser, Scope};
 use aws::{Clients, Deps as _};
 use billing::Billing;
 use piecework_core::{Settings, UserId, WorkspaceId};
+use std::collections::BTreeMap;
 
 use crate::{Error, Stack, StackFile};
 
@@ -67,7 +65,7 @@ impl Accounts {
             ("AWS_SECRET_ACCESS_KEY", secret),
         ]
         .map(|(name, value)| (name.to_owned(), value));
-        let clients = Arc::new(Clients::with_values(values.clone()));
+        let clients = Clients::with_values(values.clone());
         let wrong = |e: piecework_core::settings::SettingError| Error::Seed(e.to_string());
         let settings = Settings::from_values(values).map_err(wrong)?;
         Ok(Self {

@@ -1,7 +1,7 @@
 //! Accounts in DynamoDB: `USER#<user>`/`PROFILE`, `WSP#<workspace>`/`META`, `WSP#<workspace>`/`MEMBER#<user>`,
 //! `KEY#<key>`/`KEY` (listed through `gsi1`: `WSP#<workspace>#KEYS` by id).
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use aws::{Clients, CommitError, Cond, Deps, Found, Key, Query, Table, Transaction, Update};
 use billing::{Billing, Grant, GrantSource, SIGNUP_GRANT};
@@ -64,7 +64,7 @@ pub struct Provisioned {
 }
 
 impl Deps for Account {
-    fn new(settings: &Settings, clients: &Arc<Clients>) -> Result<Self, SettingError> {
+    fn new(settings: &Settings, clients: &Clients) -> Result<Self, SettingError> {
         Ok(Self { table: Table::new(clients, settings.required("ACCOUNT_TABLE")?) })
     }
 }

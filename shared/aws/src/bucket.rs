@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use aws_sdk_s3::{
-    Client,
     presigning::PresigningConfig,
     primitives::ByteStream,
     types::{CompletedMultipartUpload, CompletedPart},
@@ -20,7 +19,7 @@ const PART: usize = 5 * 1024 * 1024;
 /// A bucket.
 #[derive(Clone)]
 pub struct Bucket {
-    client: Client,
+    clients: Clients,
     name: String,
 }
 
@@ -42,12 +41,13 @@ fn shape(error: impl ToString) -> Error {
 impl Bucket {
     /// The bucket of this name.
     pub fn new(clients: &Clients, name: &str) -> Self {
-        Self { client: clients.s3().clone(), name: name.to_owned() }
+        Self { clients: clients.clone(), name: name.to_owned() }
     }
 
     /// Writes a whole object.
     pub async fn put(&self, key: &str, content_type: &str, body: impl Into<Bytes>) -> Result<(), Error> {
-        self.client
+        self.clients
+            .s3()
             .put_object()
             .bucket(&self.name)
             .key(key)
@@ -79,7 +79,7 @@ impl Bucket {
     }
 
     async fn open(&self, key: &str, range: Option<String>) -> Result<Option<ByteStream>, Error> {
-        let answer = self.client.get_object().bucket(&self.name).key(key).set_range(range).send().await;
+        let answer = self.clients.s3().get_object().bucket(&self.name).key(key).set_range(range).send().await;
         match answer {
             Ok(answer) => Ok(Some(answer.body)),
             Err(e) if e.as_service_error().is_some_and(|e| e.is_no_such_key()) => Ok(None),
@@ -106,7 +106,7 @@ impl Bucket {
 
     /// The size of an object in octets, or `None` if there is none.
     pub async fn size(&self, key: &str) -> Result<Option<u64>, Error> {
-        match self.client.head_object().bucket(&self.name).key(key).send().await {
+        match self.clients.s3().head_object().bucket(&self.name).key(key).send().await {
             Ok(head) => Ok(Some(head.content_length().and_then(|l| u64::try_from(l).ok()).unwrap_or(0))),
             Err(e) if e.as_service_error().is_some_and(|e| e.is_not_found()) => Ok(None),
             Err(e) => Err(sdk_error(SERVICE, "HeadObject", e)),
@@ -135,7 +135,8 @@ impl Bucket {
         life: Duration,
     ) -> Result<PresignedUpload, Error> {
         let presigned = self
-            .client
+            .clients
+            .s3()
             .put_object()
             .bucket(&self.name)
             .key(key)
@@ -165,7 +166,8 @@ impl Bucket {
         life: Duration,
     ) -> Result<String, Error> {
         let presigned = self
-            .client
+            .clients
+            .s3()
             .get_object()
             .bucket(&self.name)
             .key(key)
@@ -203,7 +205,7 @@ impl ObjectWriter {
     }
 
     async fn send_part(&mut self, part: Bytes) -> Result<(), Error> {
-        let client = &self.bucket.client;
+        let client = &self.bucket.clients.s3();
         let upload = match &self.upload {
             Some(upload) => upload.clone(),
             None => {
@@ -250,7 +252,8 @@ impl ObjectWriter {
             self.send_part(rest).await?;
         }
         self.bucket
-            .client
+            .clients
+            .s3()
             .complete_multipart_upload()
             .bucket(&self.bucket.name)
             .key(&self.key)

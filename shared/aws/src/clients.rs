@@ -1,7 +1,11 @@
 //! Clients, each made on first use. Configuration comes from the environment alone: no profile files, no metadata service, so a
 //! cold start pays for nothing that Lambda does not need.
 
-use std::{env, sync::OnceLock};
+use std::{
+    collections::BTreeMap,
+    env,
+    sync::{Arc, OnceLock},
+};
 
 use aws_credential_types::Credentials;
 use aws_sdk_s3::config::{BehaviorVersion, Region, SharedCredentialsProvider};
@@ -15,14 +19,17 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 /// certificates and not the system's 150. Other endpoints: `AWS_CA_BUNDLE`. See `docs/decisions/amazon-roots.md`.
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
 
-/// The AWS clients of this process.
+/// The AWS clients of this process: a handle that is cheap to clone.
+#[derive(Clone, Default)]
+pub struct Clients(Arc<Made>);
+
 #[derive(Default)]
-pub struct Clients {
+struct Made {
     http: OnceLock<SharedHttpClient>,
     dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
     s3: OnceLock<aws_sdk_s3::Client>,
     sqs: OnceLock<aws_sdk_sqs::Client>,
-    overrides: std::collections::BTreeMap<String, String>,
+    overrides: BTreeMap<String, String>,
 }
 
 impl Clients {
@@ -33,11 +40,11 @@ impl Clients {
 
     /// Clients that look into `values` before the environment: for tools that talk to a stack without being one of its functions.
     pub fn with_values(values: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self { overrides: values.into_iter().collect(), ..Self::default() }
+        Self(Arc::new(Made { overrides: values.into_iter().collect(), ..Made::default() }))
     }
 
     fn var(&self, name: &str) -> Option<String> {
-        self.overrides.get(name).cloned().or_else(|| env::var(name).ok()).filter(|v| !v.is_empty())
+        self.0.overrides.get(name).cloned().or_else(|| env::var(name).ok()).filter(|v| !v.is_empty())
     }
 
     fn region(&self) -> Region {
@@ -65,10 +72,11 @@ impl Clients {
     }
 
     fn http(&self) -> SharedHttpClient {
-        self.http
+        self.0
+            .http
             .get_or_init(|| {
                 let trust = TrustStore::empty().with_pem_certificate(self.roots());
-                let builder = Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+                let builder = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
                 match TlsContext::builder().with_trust_store(trust).build() {
                     Ok(context) => builder.tls_context(context).build_https(),
                     // A bundle without a usable certificate: the system's roots serve as well, only slower.
@@ -79,7 +87,7 @@ impl Clients {
     }
 
     pub(crate) fn dynamodb(&self) -> &aws_sdk_dynamodb::Client {
-        self.dynamodb.get_or_init(|| {
+        self.0.dynamodb.get_or_init(|| {
             let mut config = aws_sdk_dynamodb::Config::builder()
                 .behavior_version(BehaviorVersion::latest())
                 .region(self.region())
@@ -91,7 +99,7 @@ impl Clients {
     }
 
     pub(crate) fn s3(&self) -> &aws_sdk_s3::Client {
-        self.s3.get_or_init(|| {
+        self.0.s3.get_or_init(|| {
             let mut config = aws_sdk_s3::Config::builder()
                 .behavior_version(BehaviorVersion::latest())
                 .region(self.region())
@@ -104,7 +112,7 @@ impl Clients {
     }
 
     pub(crate) fn sqs(&self) -> &aws_sdk_sqs::Client {
-        self.sqs.get_or_init(|| {
+        self.0.sqs.get_or_init(|| {
             let mut config = aws_sdk_sqs::Config::builder()
                 .behavior_version(BehaviorVersion::latest())
                 .region(self.region())
@@ -121,7 +129,7 @@ pub trait Deps: Clone + Send + Sync + 'static {
     /// Reads the settings it needs; a missing one keeps the function from starting (P12).
     fn new(
         settings: &piecework_core::Settings,
-        clients: &std::sync::Arc<Clients>,
+        clients: &Clients,
     ) -> Result<Self, piecework_core::settings::SettingError>;
 }
 
@@ -129,7 +137,7 @@ pub trait Deps: Clone + Send + Sync + 'static {
 impl Deps for () {
     fn new(
         _: &piecework_core::Settings,
-        _: &std::sync::Arc<Clients>,
+        _: &Clients,
     ) -> Result<Self, piecework_core::settings::SettingError> {
         Ok(())
     }

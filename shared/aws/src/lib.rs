@@ -4,6 +4,7 @@ mod bucket;
 mod clients;
 mod expression;
 pub mod idempotency;
+mod log;
 mod outbox;
 mod queue;
 mod start;

@@ -1,9 +1,6 @@
 //! A queue, from the sender's side and for the health page.
 
-use aws_sdk_sqs::{
-    Client,
-    types::{MessageAttributeValue, QueueAttributeName, SendMessageBatchRequestEntry},
-};
+use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName, SendMessageBatchRequestEntry};
 use serde::Serialize;
 
 use crate::{Clients, Error, sdk_error};
@@ -24,20 +21,20 @@ pub struct QueueCounts {
 /// A queue.
 #[derive(Clone)]
 pub struct Queue {
-    client: Client,
+    clients: Clients,
     url: String,
 }
 
 impl Queue {
     /// The queue at this URL.
     pub fn new(clients: &Clients, url: &str) -> Self {
-        Self { client: clients.sqs().clone(), url: url.to_owned() }
+        Self { clients: clients.clone(), url: url.to_owned() }
     }
 
     /// Sends each body as a message, ten a call. Either all were accepted or an error says that some may not have been.
     pub async fn send_all<T: Serialize>(&self, bodies: &[T]) -> Result<(), Error> {
         for ten in bodies.chunks(10) {
-            let mut batch = self.client.send_message_batch().queue_url(&self.url);
+            let mut batch = self.clients.sqs().send_message_batch().queue_url(&self.url);
             for (index, body) in ten.iter().enumerate() {
                 let body = serde_json::to_string(body).map_err(|e| Error::Shape(e.to_string()))?;
                 let entry =
@@ -56,7 +53,7 @@ impl Queue {
 
     /// Sends a body as it is, with text attributes.
     pub async fn send_raw(&self, body: &str, attributes: &[(&str, &str)]) -> Result<(), Error> {
-        let mut request = self.client.send_message().queue_url(&self.url).message_body(body);
+        let mut request = self.clients.sqs().send_message().queue_url(&self.url).message_body(body);
         for (name, value) in attributes {
             let value = MessageAttributeValue::builder().data_type("String").string_value(*value).build();
             request = request.message_attributes(*name, value.map_err(|e| Error::Shape(e.to_string()))?);
@@ -67,7 +64,8 @@ impl Queue {
 
     /// Hides a received message for so many seconds more.
     pub async fn hide(&self, receipt_handle: &str, seconds: u32) -> Result<(), Error> {
-        self.client
+        self.clients
+            .sqs()
             .change_message_visibility()
             .queue_url(&self.url)
             .receipt_handle(receipt_handle)
@@ -85,7 +83,8 @@ impl Queue {
             ApproximateNumberOfMessagesNotVisible as InFlight,
         };
         let answer = self
-            .client
+            .clients
+            .sqs()
             .get_queue_attributes()
             .queue_url(&self.url)
             .set_attribute_names(Some(vec![Waiting, InFlight, Delayed]))

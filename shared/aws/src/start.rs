@@ -4,6 +4,8 @@ use std::{error::Error, future::Future, process::ExitCode};
 
 use piecework_core::{Settings, settings::SettingError};
 
+use crate::log::{JsonLine, JsonMembers};
+
 /// Reads the settings, starts logging, builds with `prepare`, and runs what `serve` makes of it on one thread: a sandbox has
 /// one invocation at a time, and a single thread starts sooner and spends less (`docs/benchmarks.md`).
 ///
@@ -43,11 +45,12 @@ fn refuse(error: &dyn Error) -> ExitCode {
 /// `LOG_FORMAT=pretty` is for people; `LOG_LEVEL` is `error` to `trace`, `info` unless set.
 fn init_log(settings: &Settings) {
     let level = settings.text("LOG_LEVEL").and_then(|l| l.parse().ok()).unwrap_or(tracing::Level::INFO);
-    let builder = tracing_subscriber::fmt().with_max_level(level).with_target(false);
+    let builder = tracing_subscriber::fmt().with_max_level(level);
     // A second start in one process (a test) keeps the first's logger.
     let _ = if settings.text("LOG_FORMAT") == Some("pretty") {
-        builder.compact().try_init()
+        builder.with_target(false).compact().try_init()
     } else {
-        builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
+        let line = JsonLine::of(settings.text("AWS_LAMBDA_FUNCTION_NAME"));
+        builder.fmt_fields(JsonMembers).event_format(line).try_init()
     };
 }

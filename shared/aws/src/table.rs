@@ -2,10 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use aws_sdk_dynamodb::{
-    Client,
-    types::{AttributeValue, KeysAndAttributes, ReturnValue},
-};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Clients, Cond, Error, Update, expression::Names, sdk_error};
@@ -109,20 +106,25 @@ pub struct Found<T> {
 /// A table.
 #[derive(Clone)]
 pub struct Table {
-    pub(crate) client: Client,
+    pub(crate) clients: Clients,
     pub(crate) name: String,
 }
 
 impl Table {
     /// The table of this name.
     pub fn new(clients: &Clients, name: &str) -> Self {
-        Self { client: clients.dynamodb().clone(), name: name.to_owned() }
+        Self { clients: clients.clone(), name: name.to_owned() }
     }
 
     /// The item at `key`, read consistently.
     pub async fn get<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, Error> {
-        let request =
-            self.client.get_item().table_name(&self.name).set_key(Some(key.item())).consistent_read(true);
+        let request = self
+            .clients
+            .dynamodb()
+            .get_item()
+            .table_name(&self.name)
+            .set_key(Some(key.item()))
+            .consistent_read(true);
         let answer = request.send().await.map_err(|e| sdk_error(SERVICE, "GetItem", e))?;
         Ok(answer.item.map(serde_dynamo::from_item).transpose()?)
     }
@@ -157,7 +159,8 @@ impl Table {
         loop {
             let left = query.limit.map(|l| l.saturating_sub(u32::try_from(items.len()).unwrap_or(u32::MAX)));
             let answer = self
-                .client
+                .clients
+                .dynamodb()
                 .query()
                 .table_name(&self.name)
                 .set_index_name(query.index.map(str::to_owned))
@@ -192,7 +195,8 @@ impl Table {
     pub async fn update<T: DeserializeOwned>(&self, update: Update) -> Result<Option<T>, Error> {
         let (key, expression, condition, names) = update.render();
         let answer = self
-            .client
+            .clients
+            .dynamodb()
             .update_item()
             .table_name(&self.name)
             .set_key(Some(key.item()))
@@ -217,7 +221,8 @@ impl Table {
         let mut names = Names::default();
         let condition = condition.map(|c| names.condition(c));
         let answer = self
-            .client
+            .clients
+            .dynamodb()
             .put_item()
             .table_name(&self.name)
             .set_item(Some(serde_dynamo::to_item(item)?))
@@ -248,7 +253,8 @@ impl Table {
                     .build()
                     .map_err(|e| Error::Shape(e.to_string()))?;
                 let answer = self
-                    .client
+                    .clients
+                    .dynamodb()
                     .batch_get_item()
                     .request_items(&self.name, wanted)
                     .send()

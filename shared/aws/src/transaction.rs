@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Cond, Error, Item, Key, Table, Update,
+    Clients, Cond, Error, Item, Key, Table, Update,
     expression::Names,
     sdk_error,
     table::{Backoff, SERVICE},
@@ -21,7 +21,7 @@ use crate::{
 #[derive(Default)]
 pub struct Transaction {
     actions: Vec<(&'static str, TransactWriteItem)>,
-    client: Option<aws_sdk_dynamodb::Client>,
+    clients: Option<Clients>,
     broken: Option<Error>,
 }
 
@@ -73,7 +73,7 @@ impl Transaction {
     }
 
     fn push(&mut self, label: &'static str, table: &Table, action: Result<TransactWriteItem, Error>) {
-        self.client.get_or_insert_with(|| table.client.clone());
+        self.clients.get_or_insert_with(|| table.clients.clone());
         match action {
             Ok(action) => self.actions.push((label, action)),
             Err(error) => self.broken = Some(error),
@@ -160,11 +160,16 @@ impl Transaction {
         if let Some(error) = self.broken {
             return Err(error.into());
         }
-        let Some(client) = self.client else { return Ok(()) };
+        let Some(clients) = self.clients else { return Ok(()) };
         let (labels, actions): (Vec<_>, Vec<_>) = self.actions.into_iter().unzip();
         let mut backoff = Backoff::default();
         loop {
-            let answer = client.transact_write_items().set_transact_items(Some(actions.clone())).send().await;
+            let answer = clients
+                .dynamodb()
+                .transact_write_items()
+                .set_transact_items(Some(actions.clone()))
+                .send()
+                .await;
             let error = match answer {
                 Ok(_) => return Ok(()),
                 Err(error) => error,

@@ -1,7 +1,7 @@
 //! The ledger in DynamoDB. Partition `WSP#<workspace>`: `CREDIT#BALANCE`, `CREDIT#LOT#<lot>`, `HOLD#<reference>`, `ENTRY#<entry>`;
 //! and `GRANT#<source>#<source id>`, the lock that makes a grant happen once.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use aws::{Clients, CommitError, Cond, Deps, Found, Key, Query, Table, Transaction, Update};
 use piecework_core::{DomainEvent, PageRequest, Settings, WorkspaceId, now, settings::SettingError};
@@ -68,7 +68,7 @@ fn signed(credits: u64) -> i64 {
 }
 
 impl Deps for Billing {
-    fn new(settings: &Settings, clients: &Arc<Clients>) -> Result<Self, SettingError> {
+    fn new(settings: &Settings, clients: &Clients) -> Result<Self, SettingError> {
         Ok(Self { table: Table::new(clients, settings.required("BILLING_TABLE")?) })
     }
 }

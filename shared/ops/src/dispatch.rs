@@ -12,7 +12,7 @@ pub struct Dispatcher {
 }
 
 impl Deps for Dispatcher {
-    fn new(settings: &Settings, clients: &Arc<Clients>) -> Result<Self, SettingError> {
+    fn new(settings: &Settings, clients: &Clients) -> Result<Self, SettingError> {
         let urls: BTreeMap<String, Vec<String>> =
             serde_json::from_str(settings.required("SUBSCRIPTIONS")?)
                 .map_err(|e| SettingError::Unusable { name: "SUBSCRIPTIONS", why: e.to_string() })?;

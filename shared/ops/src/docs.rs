@@ -1,7 +1,5 @@
 //! The reference page.
 
-use std::sync::Arc;
-
 use aws::{Clients, Deps};
 use piecework_core::{
     Settings,
@@ -23,7 +21,7 @@ impl Docs {
 }
 
 impl Deps for Docs {
-    fn new(settings: &Settings, _: &Arc<Clients>) -> Result<Self, SettingError> {
+    fn new(settings: &Settings, _: &Clients) -> Result<Self, SettingError> {
         let on = match settings.text("DOCS") {
             Some("on") => true,
             Some("off") => false,

@@ -17,7 +17,7 @@ pub struct Health {
 }
 
 impl Deps for Health {
-    fn new(settings: &Settings, clients: &Arc<Clients>) -> Result<Self, SettingError> {
+    fn new(settings: &Settings, clients: &Clients) -> Result<Self, SettingError> {
         let urls: BTreeMap<String, String> = serde_json::from_str(settings.required("QUEUES")?)
             .map_err(|e| SettingError::Unusable { name: "QUEUES", why: e.to_string() })?;
         Ok(Self {

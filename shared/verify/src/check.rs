@@ -1,7 +1,5 @@
 //! One address, now (V1).
 
-use std::sync::Arc;
-
 use aws::{Clients, CommitError, Deps, Transaction, idempotency};
 use billing::{Billing, CREDITS_LABEL};
 use email::{Status, Verification, inspect};
@@ -31,7 +29,7 @@ pub struct SingleCheck {
 }
 
 impl Deps for SingleCheck {
-    fn new(settings: &Settings, clients: &Arc<Clients>) -> Result<Self, SettingError> {
+    fn new(settings: &Settings, clients: &Clients) -> Result<Self, SettingError> {
         Ok(Self {
             tasks: Tasks::new(settings, clients)?,
             billing: Billing::new(settings, clients)?,

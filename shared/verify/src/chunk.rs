@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeSet, HashMap},
     marker::PhantomData,
-    sync::Arc,
 };
 
 use aws::{Bucket, Clients, CommitError, Cond, Deps, Key, Transaction, Update, Value};
@@ -38,7 +37,7 @@ pub struct Checker {
 }
 
 impl Deps for Checker {
-    fn new(settings: &Settings, clients: &Arc<Clients>) -> Result<Self, SettingError> {
+    fn new(settings: &Settings, clients: &Clients) -> Result<Self, SettingError> {
         Ok(Self {
             tasks: Tasks::new(settings, clients)?,
             bucket: Bucket::new(clients, settings.required("VERIFY_BUCKET")?),

@@ -1,6 +1,6 @@
 //! New tasks: pasted lists and uploads.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use aws::{Bucket, Clients, CommitError, Deps, PresignedUpload, Transaction, idempotency};
 use billing::{Billing, CREDITS_LABEL};
@@ -41,7 +41,7 @@ pub struct Verify {
 }
 
 impl Deps for Verify {
-    fn new(settings: &Settings, clients: &Arc<Clients>) -> Result<Self, SettingError> {
+    fn new(settings: &Settings, clients: &Clients) -> Result<Self, SettingError> {
         Ok(Self {
             tasks: Tasks::new(settings, clients)?,
             bucket: Bucket::new(clients, settings.required("VERIFY_BUCKET")?),

@@ -1,7 +1,5 @@
 //! Finishing: the chunks' CSV become one object, and the task is closed and paid for.
 
-use std::sync::Arc;
-
 use aws::{Clients, Deps, Update};
 use piecework_core::{DomainEvent, Settings, WorkspaceId, settings::SettingError};
 use serde::{Deserialize, Deserializer};
@@ -18,7 +16,7 @@ pub struct Finisher {
 }
 
 impl Deps for Finisher {
-    fn new(settings: &Settings, clients: &Arc<Clients>) -> Result<Self, SettingError> {
+    fn new(settings: &Settings, clients: &Clients) -> Result<Self, SettingError> {
         Ok(Self { verify: Verify::new(settings, clients)? })
     }
 }

@@ -1,6 +1,6 @@
 //! Who is asked: the DNS, and mail servers if that is switched on.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use aws::{Clients, Deps};
 use email::route::{MailRoute, MxHost, Resolver, SmtpOutcome, SmtpProbe};
@@ -16,7 +16,7 @@ pub struct Network {
 }
 
 impl Deps for Network {
-    fn new(settings: &Settings, _: &Arc<Clients>) -> Result<Self, SettingError> {
+    fn new(settings: &Settings, _: &Clients) -> Result<Self, SettingError> {
         let server = match settings.parsed::<SocketAddr>("DNS_SERVER")? {
             Some(at) => NameServer::At(at),
             None => NameServer::System,

@@ -1,6 +1,6 @@
 //! Reading results: jobs by page, and the download.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use aws::{Bucket, Clients, Deps, Found, Query};
 use bytes::Bytes;
@@ -27,7 +27,7 @@ pub struct Results {
 }
 
 impl Deps for Results {
-    fn new(settings: &Settings, clients: &Arc<Clients>) -> Result<Self, SettingError> {
+    fn new(settings: &Settings, clients: &Clients) -> Result<Self, SettingError> {
         Ok(Self {
             tasks: Tasks::new(settings, clients)?,
             bucket: Bucket::new(clients, settings.required("VERIFY_BUCKET")?),

@@ -1,9 +1,6 @@
 //! Splitting: a list of any size becomes chunks of rows, in bounded memory.
 
-use std::{
-    io::{Read as _, Seek as _},
-    sync::Arc,
-};
+use std::io::{Read as _, Seek as _};
 
 use aws::{Clients, CommitError, Cond, Deps, Key, Queue, Transaction, Update, Value};
 use billing::CREDITS_LABEL;
@@ -36,7 +33,7 @@ pub struct Splitter {
 }
 
 impl Deps for Splitter {
-    fn new(settings: &Settings, clients: &Arc<Clients>) -> Result<Self, SettingError> {
+    fn new(settings: &Settings, clients: &Clients) -> Result<Self, SettingError> {
         Ok(Self {
             verify: Verify::new(settings, clients)?,
             chunks: Queue::new(clients, settings.required("CHUNK_QUEUE_URL")?),

@@ -3,8 +3,6 @@
 //! `WSP#<workspace>` / `TASK#<task>`: the task. `TASK#<workspace>#<task>` / `CHUNK#<first row>`, `EVENT#<event>`,
 //! `DOMAIN#<domain>`: what belongs to it. A task of another workspace is another key, and so not there.
 
-use std::sync::Arc;
-
 use aws::{Clients, Deps, Found, Key, Query, Table};
 use jiff::Timestamp;
 use piecework_core::{DomainEvent, PageRequest, Settings, WorkspaceId, settings::SettingError};
@@ -26,7 +24,7 @@ pub struct Tasks {
 }
 
 impl Deps for Tasks {
-    fn new(settings: &Settings, clients: &Arc<Clients>) -> Result<Self, SettingError> {
+    fn new(settings: &Settings, clients: &Clients) -> Result<Self, SettingError> {
         Ok(Self { table: Table::new(clients, settings.required("VERIFY_TABLE")?) })
     }
 }

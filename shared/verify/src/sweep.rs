@@ -1,7 +1,5 @@
 //! The sweep: what a crash left unsent is sent again, and uploads that never came expire.
 
-use std::sync::Arc;
-
 use aws::{Bucket, Clients, Cond, Deps, Query, Queue, Update};
 use jiff::SignedDuration;
 use piecework_core::{Settings, now, settings::SettingError};
@@ -28,7 +26,7 @@ pub struct Sweeper {
 }
 
 impl Deps for Sweeper {
-    fn new(settings: &Settings, clients: &Arc<Clients>) -> Result<Self, SettingError> {
+    fn new(settings: &Settings, clients: &Clients) -> Result<Self, SettingError> {
         let queue = |name| Ok(Queue::new(clients, settings.required(name)?));
         Ok(Self {
             verify: Verify::new(settings, clients)?,

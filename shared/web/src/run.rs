@@ -1,6 +1,6 @@
 //! From an endpoint to a Lambda function: layers, ids, limits, start.
 
-use std::{process::ExitCode, sync::Arc, time::Instant};
+use std::{process::ExitCode, time::Instant};
 
 use account::Account;
 use aws::{Clients, Deps};
@@ -50,7 +50,7 @@ type Served = tower::util::BoxCloneSyncService<lambda_http::Request, Response, s
 
 /// The endpoint with everything around it: what `run` serves.
 pub fn prepare<S: Deps>(endpoint: Endpoint<S>, settings: &Settings) -> Result<Served, SettingError> {
-    let clients = Arc::new(Clients::new());
+    let clients = Clients::new();
     let gate = Gate {
         account: endpoint.authenticates.then(|| Account::new(settings, &clients)).transpose()?,
         cursors: CursorKey::new(settings.secret("CURSOR_KEY", "cursor-key-for-development-only")?),

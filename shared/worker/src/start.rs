@@ -1,6 +1,6 @@
 //! What every processor does before its first event.
 
-use std::{future::Future, process::ExitCode, sync::Arc};
+use std::{future::Future, process::ExitCode};
 
 use aws::{Clients, Deps};
 use lambda_runtime::{LambdaEvent, service_fn};
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// Reads settings, builds what the processor works with, and serves events until the sandbox ends.
 pub(crate) fn serve<D, X, F, Fut, R>(
-    extra: impl FnOnce(&Settings, &Arc<Clients>) -> Result<X, SettingError>,
+    extra: impl FnOnce(&Settings, &Clients) -> Result<X, SettingError>,
     handle: F,
 ) -> ExitCode
 where
@@ -22,7 +22,7 @@ where
 {
     aws::start(
         |settings| {
-            let clients = Arc::new(Clients::new());
+            let clients = Clients::new();
             Ok((D::new(settings, &clients)?, extra(settings, &clients)?))
         },
         |(deps, extra)| async move {

@@ -68,7 +68,13 @@ impl Sandbox {
             }
         });
         let mut command = Command::new(binary);
-        command.env_clear().envs(env).env("AWS_LAMBDA_RUNTIME_API", address.to_string());
+        // What Lambda sets for every function; the runtime does not start without.
+        command
+            .env_clear()
+            .env("AWS_LAMBDA_FUNCTION_NAME", "bench")
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST");
+        command.env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256");
+        command.envs(env).env("AWS_LAMBDA_RUNTIME_API", address.to_string());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let started = Instant::now();
         let mut child = command.spawn()?;

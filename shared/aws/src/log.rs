@@ -1,0 +1,183 @@
+//! Log lines: one flat JSON object a line, with the fields of the event and then those of the spans around it (P11).
+//!
+//! `tracing-subscriber` has a JSON format of its own, which reads the fields of every span back from text for each line. A span's
+//! fields are kept here as a piece of JSON that only has to be copied, so that a line costs a few microseconds
+//! (`docs/benchmarks.md`, warm time).
+
+use std::fmt::{self, Debug};
+
+use tracing::{
+    Event, Subscriber,
+    field::{Field, Visit},
+    span::Record,
+};
+use tracing_subscriber::{
+    field::RecordFields,
+    fmt::{
+        FmtContext, FormatEvent, FormatFields, FormattedFields,
+        format::Writer,
+        time::{FormatTime as _, SystemTime},
+    },
+    registry::LookupSpan,
+};
+
+/// The format of lines and of what they take from spans.
+pub(crate) struct JsonLine {
+    /// `,"function":"<name>"`, or nothing outside Lambda.
+    function: String,
+}
+
+/// Fields as `,"name":value` one after another.
+pub(crate) struct JsonMembers;
+
+impl JsonLine {
+    /// Lines of the function of this name.
+    pub(crate) fn of(function: Option<&str>) -> Self {
+        let mut text = String::new();
+        if let Some(name) = function {
+            // A String takes everything.
+            let _ = Members::new(&mut text).text("function", name);
+        }
+        Self { function: text }
+    }
+}
+
+impl<S> FormatEvent<S, JsonMembers> for JsonLine
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, JsonMembers>,
+        mut out: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        out.write_str("{\"timestamp\":\"")?;
+        SystemTime.format_time(&mut out)?;
+        write!(out, "\",\"level\":\"{}\"{}", event.metadata().level(), self.function)?;
+        context.format_fields(out.by_ref(), event)?;
+        for span in context.event_scope().into_iter().flatten() {
+            if let Some(fields) = span.extensions().get::<FormattedFields<JsonMembers>>() {
+                out.write_str(fields)?;
+            }
+        }
+        out.write_str("}\n")
+    }
+}
+
+impl<'writer> FormatFields<'writer> for JsonMembers {
+    fn format_fields<R: RecordFields>(&self, mut out: Writer<'writer>, fields: R) -> fmt::Result {
+        let mut members = Members::new(&mut out);
+        fields.record(&mut members);
+        members.result
+    }
+
+    fn add_fields(&self, current: &'writer mut FormattedFields<Self>, fields: &Record<'_>) -> fmt::Result {
+        self.format_fields(current.as_writer(), fields)
+    }
+}
+
+struct Members<'a> {
+    out: &'a mut dyn fmt::Write,
+    result: fmt::Result,
+}
+
+impl<'a> Members<'a> {
+    fn new(out: &'a mut dyn fmt::Write) -> Self {
+        Self { out, result: Ok(()) }
+    }
+
+    fn text(&mut self, name: &str, value: &str) -> fmt::Result {
+        let value = serde_json::to_string(value).map_err(|_| fmt::Error)?;
+        write!(self.out, ",\"{name}\":{value}")
+    }
+
+    fn and(&mut self, write: impl FnOnce(&mut Self) -> fmt::Result) {
+        if self.result.is_ok() {
+            self.result = write(self);
+        }
+    }
+}
+
+impl Visit for Members<'_> {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        // JSON has no NaN and no infinity.
+        if value.is_finite() {
+            self.and(|to| write!(to.out, ",\"{}\":{value}", field.name()));
+        }
+    }
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.and(|to| write!(to.out, ",\"{}\":{value}", field.name()));
+    }
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.and(|to| write!(to.out, ",\"{}\":{value}", field.name()));
+    }
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.and(|to| write!(to.out, ",\"{}\":{value}", field.name()));
+    }
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.and(|to| to.text(field.name(), value));
+    }
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.and(|to| to.text(field.name(), &format!("{value:?}")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use serde_json::Value;
+    use tracing_subscriber::fmt::MakeWriter;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(octets)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl<'a> MakeWriter<'a> for Lines {
+        type Writer = Self;
+        fn make_writer(&'a self) -> Self {
+            self.clone()
+        }
+    }
+
+    #[test]
+    fn a_line_is_one_flat_object_with_the_fields_of_its_spans() {
+        let lines = Lines::default();
+        let subscriber = tracing_subscriber::fmt()
+            .fmt_fields(JsonMembers)
+            .event_format(JsonLine::of(Some("a-function")))
+            .with_writer(lines.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let outer = tracing::info_span!("outer", request_id = "r-1", key = tracing::field::Empty);
+            let _outer = outer.enter();
+            let _inner = tracing::info_span!("inner", n = 7).entered();
+            outer.record("key", tracing::field::display("k\"1"));
+            tracing::warn!(cause = ?Some("two\nlines"), share = 0.5, none = f64::NAN, ok = true, "it \"works\"");
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        let mut line: Value = serde_json::from_str(&text).unwrap();
+        let at = line.as_object_mut().unwrap().remove("timestamp").unwrap();
+        assert!(at.as_str().unwrap().parse::<jiff::Timestamp>().is_ok(), "{at}");
+        let expected = serde_json::json!({
+            "level": "WARN", "function": "a-function", "message": "it \"works\"", "cause": "Some(\"two\\nlines\")",
+            "share": 0.5, "ok": true, "n": 7, "request_id": "r-1", "key": "k\"1",
+        });
+        assert_eq!(line, expected);
+    }
+}
