@@ -1,7 +1,7 @@
 //! [`DnsResolver`]: a domain's mail route over hickory-resolver.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use email::route::{MailRoute, MxHost, Resolver, Unanswered};
@@ -83,11 +83,14 @@ pub struct DnsError(#[from] NetError);
 /// of them makes a domain unusable.
 #[derive(Clone)]
 pub struct DnsResolver {
-    resolver: TokioResolver,
+    /// Its caches and pools are made with the first question: a cold start asks none.
+    resolver: Arc<LazyLock<Made, Box<dyn FnOnce() -> Made + Send>>>,
     turns: Arc<Semaphore>,
     total: Duration,
     check_hosts: bool,
 }
+
+type Made = Result<TokioResolver, NetError>;
 
 /// What the DNS says of a host's addresses.
 enum Addresses {
@@ -124,7 +127,7 @@ impl DnsResolver {
         options.cache_size = 2048;
         options.max_active_requests = settings.concurrency.max(32);
         Ok(Self {
-            resolver: builder.build()?,
+            resolver: Arc::new(LazyLock::new(Box::new(|| builder.build()))),
             turns: Arc::new(Semaphore::new(settings.concurrency.max(1))),
             total: settings.total,
             check_hosts: settings.check_hosts,
@@ -141,13 +144,18 @@ impl DnsResolver {
         }
     }
 
+    fn resolver(&self) -> Result<&TokioResolver, NetError> {
+        LazyLock::force(&self.resolver).as_ref().map_err(NetError::clone)
+    }
+
     async fn route(&self, domain: &str, deadline: Instant) -> MailRoute {
         let Some(name) = absolute(domain) else {
             // A label or name longer than the DNS can carry is in no zone.
             return MailRoute::NxDomain;
         };
         let late = MailRoute::Unanswered { reason: Unanswered::Timeout };
-        let mx = match timeout_at(deadline, self.resolver.mx_lookup(name.clone())).await {
+        let asked = async { self.resolver()?.mx_lookup(name.clone()).await };
+        let mx = match timeout_at(deadline, asked).await {
             Ok(answer) => answer,
             Err(_) => return late,
         };
@@ -206,7 +214,8 @@ impl DnsResolver {
     async fn addresses(&self, name: &Name) -> Addresses {
         let mut found = Vec::new();
         for kind in [RecordType::A, RecordType::AAAA] {
-            match self.resolver.lookup(name.clone(), kind).await {
+            let asked = async { self.resolver()?.lookup(name.clone(), kind).await };
+            match asked.await {
                 Ok(answer) => {
                     found.extend(answer.answers().iter().filter_map(|record| record.data.ip_addr()))
                 }

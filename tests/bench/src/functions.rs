@@ -220,8 +220,10 @@ fn cold_start(function: &Function) -> Outcome<f64> {
 /// Size of the binary as a deployment package, in MiB.
 fn package(binary: &Path) -> Outcome<f64> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    let options =
-        SimpleFileOptions::default().compression_method(CompressionMethod::Deflated).unix_permissions(0o755);
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Deflated)
+        .compression_level(Some(9))
+        .unix_permissions(0o755);
     zip.start_file("bootstrap", options)?;
     zip.write_all(&fs::read(binary)?)?;
     Ok(zip.finish()?.into_inner().len() as f64 / MIB)
