@@ -130,7 +130,6 @@ async fn sweep(function: &str, story: Story) -> u32 {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "how much was covered is to be seen")]
 fn a_fault_at_any_call_changes_neither_results_nor_balance() {
     run(async {
         let mut points = 0;
