@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -17,10 +18,8 @@ use crate::functions::{Profile, build_functions};
 use crate::log::Terminal;
 use crate::options::{DataDir, Resolver, StackOptions};
 use crate::seed::{Seeded, first_request, seed};
-use crate::{Error, Stack, StackFile, data, demo, files, keys, openapi};
+use crate::{Error, Stack, StackFile, data, demo, elsewhere, files, keys, openapi};
 
-/// What functions find in their environment, for `sam local --env-vars`.
-const ENV_FILE: &str = "env.json";
 /// The port of the HTTP API, or the next free one.
 const PORT: u16 = 9000;
 /// What is logged unless `RUST_LOG` says otherwise: awsim and dynoxide warn of every refused call.
@@ -78,6 +77,14 @@ enum Command {
     },
     /// Write the OpenAPI document.
     Openapi,
+    /// Run a function's binary with the variables that it has on the running stack: the runner of `cargo lambda watch`.
+    Exec {
+        /// The binary.
+        program: PathBuf,
+        /// Its arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 /// Runs the command line.
@@ -139,6 +146,7 @@ async fn run(cli: Cli) -> Result<(), Error> {
             build(&root, profile).await?;
             say(&openapi::document(&root, profile)?)
         }
+        Some(Command::Exec { program, arguments }) => elsewhere::exec(&folder, &program, &arguments),
     }
 }
 
@@ -206,12 +214,12 @@ async fn start(options: StackOptions, folder: &Path, common: &Common) -> Result<
     if options.functions {
         build(&options.root, options.profile).await?;
     }
-    let (begun, functions) = (Instant::now(), options.functions);
+    let (begun, functions, root) = (Instant::now(), options.functions, options.root.clone());
     let stack = Stack::start(options).await?;
     let seeded = if functions { seeded(&stack).await? } else { Seeded::default() };
+    elsewhere::write(&stack, &root)?;
     let file = StackFile::of(&stack, &seeded);
     file.write()?;
-    files::replace(&stack.data().join(ENV_FILE), &serde_json::to_vec_pretty(&stack.env_vars())?)?;
     tracing::info!(
         functions = stack.model().functions.len(),
         routes = stack.model().routes.len(),

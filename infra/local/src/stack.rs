@@ -28,7 +28,7 @@ use environment::{STACK_KEY, credentials, environment};
 use pollers::{Pollers, sandboxes};
 
 /// Prefix of generated names, and `AWS::StackName` of the root.
-const STACK_NAME: &str = "piecework";
+pub(crate) const STACK_NAME: &str = "piecework";
 /// Invocations in progress may take this long to finish when the stack stops.
 const GRACE: Duration = Duration::from_secs(3);
 
@@ -262,12 +262,6 @@ impl Stack {
     pub fn function_env(&self, name: &str) -> BTreeMap<String, String> {
         let function = self.model.function(name);
         function.map(|f| environment(f, &self.endpoints, &self.options)).unwrap_or_default()
-    }
-
-    /// Variables of all functions by logical id, in the form of `sam local --env-vars`.
-    pub fn env_vars(&self) -> BTreeMap<&str, BTreeMap<String, String>> {
-        let functions = self.model.functions.iter();
-        functions.map(|f| (f.id.logical.as_str(), environment(f, &self.endpoints, &self.options))).collect()
     }
 
     /// Access key and secret of the stack itself, for clients that are no function.
