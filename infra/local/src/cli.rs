@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -63,6 +64,9 @@ enum Command {
         /// The Invoke API that queues, streams and schedules call, such as that of `cargo lambda watch`.
         #[arg(long, value_name = "URL")]
         lambda_endpoint: Option<String>,
+        /// Where the services listen, for functions that do not run on the loopback: Docker's bridge for `sam local`.
+        #[arg(long, value_name = "ADDRESS", default_value_t = Ipv4Addr::LOCALHOST.into())]
+        host: IpAddr,
     },
     /// Walk the main jobs on sample files, on the running stack or on one of its own.
     Demo,
@@ -124,9 +128,9 @@ async fn run(cli: Cli) -> Result<(), Error> {
     let folder = cli.common.data.clone().unwrap_or_else(|| root.join(".piecework"));
     match cli.command {
         None => serve(options(&root, &folder, &cli.common)?, &folder, &cli.common).await,
-        Some(Command::Services { lambda_endpoint }) => {
-            let options =
-                StackOptions { functions: false, lambda_endpoint, ..options(&root, &folder, &cli.common)? };
+        Some(Command::Services { lambda_endpoint, host }) => {
+            let options = options(&root, &folder, &cli.common)?;
+            let options = StackOptions { functions: false, lambda_endpoint, host, ..options };
             serve(options, &folder, &cli.common).await
         }
         Some(Command::Demo) => {

@@ -143,9 +143,12 @@ fn the_operators_page_names_what_the_templates_have() {
     let part = |c: char| c.is_ascii_alphanumeric() || "-<>".contains(c);
     for (at, _) in page.match_indices("piecework-") {
         let name: String = page[at..].chars().take_while(|c| part(*c)).collect();
-        // A restored table has a name that is not there yet.
+        // A restored table has a name that is not there yet, and a prefix none.
         let name = name.trim_end_matches("-restored").replace("<stage>", "prod");
-        assert!(known.contains(&name), "docs/operations.md names {name}, which no template has");
+        assert!(
+            known.contains(name.trim_end_matches('-')),
+            "docs/operations.md names {name}, which no template has"
+        );
         seen += 1;
     }
     assert!(seen > 10, "the page names what it is about");
