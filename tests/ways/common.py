@@ -95,7 +95,7 @@ def request(method, url, key=None, body=None):
         )
     except urllib.error.HTTPError as refused:
         answer = refused
-    except (urllib.error.URLError, ConnectionError):
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
         return None
     with answer:
         return answer.status, json.loads(answer.read() or b"null")
