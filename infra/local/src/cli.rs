@@ -1,7 +1,9 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,10 +19,8 @@ use crate::functions::{Profile, build_functions};
 use crate::log::Terminal;
 use crate::options::{DataDir, Resolver, StackOptions};
 use crate::seed::{Seeded, first_request, seed};
-use crate::{Error, Stack, StackFile, data, demo, files, keys, openapi};
+use crate::{Error, Stack, StackFile, data, demo, elsewhere, files, keys, openapi};
 
-/// What functions find in their environment, for `sam local --env-vars`.
-const ENV_FILE: &str = "env.json";
 /// The port of the HTTP API, or the next free one.
 const PORT: u16 = 9000;
 /// What is logged unless `RUST_LOG` says otherwise: awsim and dynoxide warn of every refused call.
@@ -64,6 +64,9 @@ enum Command {
         /// The Invoke API that queues, streams and schedules call, such as that of `cargo lambda watch`.
         #[arg(long, value_name = "URL")]
         lambda_endpoint: Option<String>,
+        /// Where the services listen, for functions that do not run on the loopback: Docker's bridge for `sam local`.
+        #[arg(long, value_name = "ADDRESS", default_value_t = Ipv4Addr::LOCALHOST.into())]
+        host: IpAddr,
     },
     /// Walk the main jobs on sample files, on the running stack or on one of its own.
     Demo,
@@ -78,6 +81,14 @@ enum Command {
     },
     /// Write the OpenAPI document.
     Openapi,
+    /// Run a function's binary with the variables that it has on the running stack: the runner of `cargo lambda watch`.
+    Exec {
+        /// The binary.
+        program: PathBuf,
+        /// Its arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 /// Runs the command line.
@@ -117,9 +128,9 @@ async fn run(cli: Cli) -> Result<(), Error> {
     let folder = cli.common.data.clone().unwrap_or_else(|| root.join(".piecework"));
     match cli.command {
         None => serve(options(&root, &folder, &cli.common)?, &folder, &cli.common).await,
-        Some(Command::Services { lambda_endpoint }) => {
-            let options =
-                StackOptions { functions: false, lambda_endpoint, ..options(&root, &folder, &cli.common)? };
+        Some(Command::Services { lambda_endpoint, host }) => {
+            let options = options(&root, &folder, &cli.common)?;
+            let options = StackOptions { functions: false, lambda_endpoint, host, ..options };
             serve(options, &folder, &cli.common).await
         }
         Some(Command::Demo) => {
@@ -139,6 +150,7 @@ async fn run(cli: Cli) -> Result<(), Error> {
             build(&root, profile).await?;
             say(&openapi::document(&root, profile)?)
         }
+        Some(Command::Exec { program, arguments }) => elsewhere::exec(&folder, &program, &arguments),
     }
 }
 
@@ -206,12 +218,12 @@ async fn start(options: StackOptions, folder: &Path, common: &Common) -> Result<
     if options.functions {
         build(&options.root, options.profile).await?;
     }
-    let (begun, functions) = (Instant::now(), options.functions);
+    let (begun, functions, root) = (Instant::now(), options.functions, options.root.clone());
     let stack = Stack::start(options).await?;
     let seeded = if functions { seeded(&stack).await? } else { Seeded::default() };
+    elsewhere::write(&stack, &root)?;
     let file = StackFile::of(&stack, &seeded);
     file.write()?;
-    files::replace(&stack.data().join(ENV_FILE), &serde_json::to_vec_pretty(&stack.env_vars())?)?;
     tracing::info!(
         functions = stack.model().functions.len(),
         routes = stack.model().routes.len(),

@@ -83,8 +83,8 @@ fn build(
     let each = names.iter().flat_map(|name| ["-p", name]);
     match (std::env::var(SELECTION), profile) {
         (Ok(selection), Profile::Debug) => command.args(selection.split_whitespace()),
-        // Together with the stack itself, whose dependencies are built already.
-        (Err(_), Profile::Debug) => command.args(["--bins", "-p", "local"]).args(each),
+        // The default members: the functions together with the stack itself, as `cargo run` and `cargo lambda watch` build them.
+        (Err(_), Profile::Debug) => command.arg("--bins"),
         // As they are deployed: by themselves.
         (_, Profile::Release) => command.args(["--release", "--bins"]).args(each),
     };

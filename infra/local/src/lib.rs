@@ -13,6 +13,7 @@ pub mod accounts;
 pub mod cli;
 mod data;
 pub mod demo;
+pub mod elsewhere;
 mod error;
 mod files;
 pub mod functions;

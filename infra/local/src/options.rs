@@ -1,6 +1,7 @@
 //! What a stack is told at its start.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,8 @@ pub struct StackOptions {
     pub root: PathBuf,
     /// Data.
     pub data: DataDir,
+    /// Where everything listens, and what functions are told.
+    pub host: IpAddr,
     /// Port of the HTTP API; the services take the free ones that follow. `None`: any free ports.
     pub port: Option<u16>,
     /// Which binaries.
@@ -68,6 +71,7 @@ impl StackOptions {
         Self {
             root: root.into(),
             data: DataDir::Temp,
+            host: Ipv4Addr::LOCALHOST.into(),
             port: None,
             profile: Profile::Debug,
             env: BTreeMap::new(),

@@ -4,7 +4,7 @@ mod environment;
 mod pollers;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ use environment::{STACK_KEY, credentials, environment};
 use pollers::{Pollers, sandboxes};
 
 /// Prefix of generated names, and `AWS::StackName` of the root.
-const STACK_NAME: &str = "piecework";
+pub(crate) const STACK_NAME: &str = "piecework";
 /// Invocations in progress may take this long to finish when the stack stops.
 const GRACE: Duration = Duration::from_secs(3);
 
@@ -132,7 +132,7 @@ impl Stack {
         }
 
         let parties = match options.resolver {
-            Resolver::StandIn => Some(Parties::start().await?),
+            Resolver::StandIn => Some(Parties::start(options.host).await?),
             Resolver::System => None,
         };
         endpoints.dns = parties.as_ref().map(|p| p.dns.addr().to_string());
@@ -282,12 +282,6 @@ impl Stack {
         function.map(|f| environment(f, &self.endpoints, &self.options)).unwrap_or_default()
     }
 
-    /// Variables of all functions by logical id, in the form of `sam local --env-vars`.
-    pub fn env_vars(&self) -> BTreeMap<&str, BTreeMap<String, String>> {
-        let functions = self.model.functions.iter();
-        functions.map(|f| (f.id.logical.as_str(), environment(f, &self.endpoints, &self.options))).collect()
-    }
-
     /// Access key and secret of the stack itself, for clients that are no function.
     pub fn credentials(&self) -> (String, String) {
         credentials(STACK_KEY)
@@ -378,8 +372,8 @@ struct Parties {
 }
 
 impl Parties {
-    async fn start() -> Result<Self, Error> {
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    async fn start(host: IpAddr) -> Result<Self, Error> {
+        let any = SocketAddr::from((host, 0));
         let (dns, smtp) = tokio::try_join!(
             DnsServer::start(any, Zone::demo()?),
             SmtpServer::start(any, Behaviour::demo())
@@ -458,18 +452,18 @@ impl Ports {
     /// The API's port exactly; the services on the free ones after it, so that they tend to stay the same.
     async fn bind(options: &StackOptions) -> Result<Self, Error> {
         let front = match options.functions {
-            true => TcpListener::bind(("127.0.0.1", options.port.unwrap_or(0))).await?,
+            true => TcpListener::bind((options.host, options.port.unwrap_or(0))).await?,
             // Somebody else serves the API then.
-            false => TcpListener::bind(("127.0.0.1", 0)).await?,
+            false => TcpListener::bind((options.host, 0)).await?,
         };
         let mut next = options.port;
         Ok(Self {
             front,
-            dynamodb: following(&mut next).await?,
-            s3: following(&mut next).await?,
-            sqs: following(&mut next).await?,
-            kms: following(&mut next).await?,
-            lambda: following(&mut next).await?,
+            dynamodb: following(options.host, &mut next).await?,
+            s3: following(options.host, &mut next).await?,
+            sqs: following(options.host, &mut next).await?,
+            kms: following(options.host, &mut next).await?,
+            lambda: following(options.host, &mut next).await?,
         })
     }
 
@@ -486,16 +480,16 @@ impl Ports {
     }
 }
 
-async fn following(next: &mut Option<u16>) -> Result<TcpListener, Error> {
+async fn following(host: IpAddr, next: &mut Option<u16>) -> Result<TcpListener, Error> {
     while let Some(port) = next.and_then(|p| p.checked_add(1)) {
         *next = Some(port);
-        match TcpListener::bind(("127.0.0.1", port)).await {
+        match TcpListener::bind((host, port)).await {
             Ok(listener) => return Ok(listener),
             Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => {}
             Err(e) => return Err(e.into()),
         }
     }
-    Ok(TcpListener::bind("127.0.0.1:0").await?)
+    Ok(TcpListener::bind((host, 0)).await?)
 }
 
 fn url(listener: &TcpListener) -> Result<String, Error> {

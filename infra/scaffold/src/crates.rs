@@ -41,6 +41,28 @@ test = false
     )
 }
 
+/// The line in the workspace's manifest that the routes of `cargo lambda watch` end with.
+const REST: &str = "  # What no route takes";
+
+/// The workspace's manifest with the route in it: `cargo lambda watch` reads no template.
+pub(crate) fn watched(
+    manifest: &str,
+    request: &Request,
+    method: &str,
+    path: &str,
+    next: &mut Vec<String>,
+) -> String {
+    let package = request.package();
+    let route = format!(r#"{{ path = "{path}", methods = ["{method}"], function = "{package}" }},"#);
+    match manifest.split_once(REST) {
+        Some((before, after)) => format!("{before}  {route}\n{REST}{after}"),
+        None => {
+            next.push(format!("route it in Cargo.toml for cargo lambda watch: {route}"));
+            manifest.to_owned()
+        }
+    }
+}
+
 pub(crate) fn main(request: &Request) -> String {
     let library = request.package().replace('-', "_");
     let start = match request.trigger {

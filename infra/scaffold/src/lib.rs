@@ -137,13 +137,17 @@ pub fn plan(root: &Path, request: &Request) -> Result<Plan, Error> {
     };
     let area = template::Area::new(&read(&template)?);
     let mut next = Vec::new();
-    let files = vec![
+    let mut files = vec![
         (format!("{folder}/Cargo.toml"), crates::manifest(request, &area)),
         (format!("{folder}/src/lib.rs"), crates::library(request, &area)),
         (format!("{folder}/src/main.rs"), crates::main(request)),
         (template, area.with(request, &mut next)?),
         (format!("events/{}.json", request.package()), event::event(request, &area)),
     ];
+    if let Trigger::Route { method, path } = &request.trigger {
+        let manifest = read("Cargo.toml")?;
+        files.push(("Cargo.toml".to_owned(), crates::watched(&manifest, request, method, path, &mut next)));
+    }
     next.push(format!("fill in {folder}/src/lib.rs, and grant in the template what it calls"));
     if matches!(request.trigger, Trigger::Route { .. }) {
         next.push("describe it: cargo run -- openapi".to_owned());

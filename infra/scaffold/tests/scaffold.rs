@@ -18,6 +18,7 @@ fn copy() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(folder.path().join("infra")).unwrap();
     for name in [
+        "Cargo.toml",
         "template.yaml",
         "rustfmt.toml",
         "infra/account.yaml",
@@ -52,7 +53,10 @@ fn queue(area: &str, name: &str, queue: &str) -> Request {
 
 fn add(folder: &Path, request: &Request) {
     let plan = plan(folder, request).unwrap();
-    assert!(plan.files.len() <= 5, "with openapi.json, a new endpoint touches six files");
+    assert!(
+        plan.files.len() <= 6,
+        "apart from its test and what a command makes anew, six files are touched"
+    );
     write(folder, &plan).unwrap();
     for file in ["lib.rs", "main.rs"] {
         let source = folder.join("functions").join(&request.area).join(&request.name).join("src").join(file);
@@ -93,6 +97,12 @@ fn a_new_endpoint_is_routed_and_may_look_up_its_caller() {
         assert!(function.env.contains_key("CURSOR_KEY"));
         assert!(function.policies.to_string().contains(":table/piecework-dev-account"));
         assert_eq!(event(folder.path(), request)["routeKey"], format!("{method} {path}"));
+        let watched = format!(
+            "\n  {{ path = \"{path}\", methods = [\"{method}\"], function = \"{}\" }},\n",
+            request.package()
+        );
+        let manifest = std::fs::read_to_string(folder.path().join("Cargo.toml")).unwrap();
+        assert_eq!(manifest.matches(&watched).count(), 1, "cargo lambda watch serves it");
     }
 }
 

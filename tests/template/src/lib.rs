@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use cargo_metadata::{CargoOpt, MetadataCommand};
+use cargo_metadata::{CargoOpt, Metadata, MetadataCommand};
 use local::template::model::{Function, Model, Site, SourceKind, Templates};
 use serde_json::Value;
 
@@ -42,18 +42,30 @@ pub fn model(environment: &str) -> Model {
     TEMPLATES.model(&site).expect("the templates make sense")
 }
 
-/// The packages under `functions/`.
+/// The workspace without its dependencies.
 #[expect(clippy::expect_used, reason = "as above")]
-pub fn packages() -> Vec<String> {
-    let metadata = MetadataCommand::new()
+pub static METADATA: LazyLock<Metadata> = LazyLock::new(|| {
+    MetadataCommand::new()
         .manifest_path(root().join("Cargo.toml"))
         .features(CargoOpt::SomeFeatures(Vec::new()))
         .no_deps()
         .exec()
-        .expect("cargo describes the workspace");
-    let folder = metadata.workspace_root.join("functions");
-    let ours = metadata.packages.iter().filter(|p| p.manifest_path.starts_with(&folder));
+        .expect("cargo describes the workspace")
+});
+
+/// The packages under `functions/`.
+pub fn packages() -> Vec<String> {
+    let folder = METADATA.workspace_root.join("functions");
+    let ours = METADATA.packages.iter().filter(|p| p.manifest_path.starts_with(&folder));
     ours.map(|p| p.name.to_string()).collect()
+}
+
+/// A text file of the repository.
+///
+/// # Panics
+/// If it is not there.
+pub fn text(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
 /// A JSON file of the repository.
@@ -61,8 +73,7 @@ pub fn packages() -> Vec<String> {
 /// # Panics
 /// If it is not there or not JSON.
 pub fn json(path: &str) -> Value {
-    let text = std::fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"));
-    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{path}: {e}"))
+    serde_json::from_str(&text(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
 /// What invokes `function`.
