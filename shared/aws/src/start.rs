@@ -42,7 +42,8 @@ fn refuse(error: &dyn Error) -> ExitCode {
 }
 
 /// Log lines: JSON, one a line, each with the function, request and correlation id of its invocation (P11).
-/// `LOG_FORMAT=pretty` is for people; `LOG_LEVEL` is `error` to `trace`, `info` unless set.
+/// `LOG_FORMAT=pretty` is for people; `LOG_LEVEL` is `error` to `info`, and in debug builds also `debug`
+/// and `trace`; `info` unless set.
 fn init_log(settings: &Settings) {
     let level = settings.text("LOG_LEVEL").and_then(|l| l.parse().ok()).unwrap_or(tracing::Level::INFO);
     let builder = tracing_subscriber::fmt().with_max_level(level);

@@ -151,6 +151,8 @@ pub struct Cors {
 pub struct EventSource {
     /// The function's name.
     pub function: String,
+    /// Whether it stands among a SAM function's `Events`: SAM then gives the role what polling takes.
+    pub by_sam: bool,
     /// What feeds it.
     pub kind: SourceKind,
 }

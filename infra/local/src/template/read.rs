@@ -89,7 +89,7 @@ pub(super) fn model(stacks: &[StackTemplate], site: &Site) -> Result<Model, Temp
                         let place = format!("{place}.Events.{event}");
                         let kind = body["Type"].as_str().unwrap_or_default();
                         let p = Properties { place: &place, value: &body["Properties"] };
-                        model.sources.extend(event_source(p, kind, &function.name)?);
+                        model.sources.extend(event_source(p, kind, &function.name, true)?);
                     }
                     model.functions.push(function);
                 }
@@ -97,20 +97,24 @@ pub(super) fn model(stacks: &[StackTemplate], site: &Site) -> Result<Model, Temp
                     let function = function_of(p, &p.required("FunctionName")?)?;
                     let arn = p.required("EventSourceArn")?;
                     let kind = if arn.contains(":sqs:") { "SQS" } else { "DynamoDB" };
-                    model.sources.extend(event_source(p, kind, &function)?);
+                    model.sources.extend(event_source(p, kind, &function, false)?);
                 }
                 "AWS::Events::Rule" => {
                     for target in p.list("Targets") {
                         let function = function_of(p, &target.required("Arn")?)?;
                         let source = schedule(p, "ScheduleExpression", target.text("Input"), false)?;
-                        model.sources.extend(source.map(|kind| EventSource { function, kind }));
+                        model.sources.extend(source.map(|kind| EventSource {
+                            function,
+                            by_sam: false,
+                            kind,
+                        }));
                     }
                 }
                 "AWS::Scheduler::Schedule" => {
                     let target = p.at("Target");
                     let function = function_of(p, &target.required("Arn")?)?;
                     let source = schedule(p, "ScheduleExpression", target.text("Input"), true)?;
-                    model.sources.extend(source.map(|kind| EventSource { function, kind }));
+                    model.sources.extend(source.map(|kind| EventSource { function, by_sam: false, kind }));
                 }
                 "AWS::ApiGatewayV2::Api" => {
                     if p.required("ProtocolType")? != "HTTP" {
@@ -273,7 +277,12 @@ fn bucket(p: Properties<'_>, id: ResourceId, name: String) -> Result<Bucket, Tem
     Ok(Bucket { id, name, notifications })
 }
 
-fn event_source(p: Properties<'_>, kind: &str, function: &str) -> Result<Option<EventSource>, TemplateError> {
+fn event_source(
+    p: Properties<'_>,
+    kind: &str,
+    function: &str,
+    by_sam: bool,
+) -> Result<Option<EventSource>, TemplateError> {
     if kind != "DynamoDB" && p.has("FilterCriteria") {
         return Err(p.error("FilterCriteria is supported for streams only"));
     }
@@ -337,7 +346,7 @@ fn event_source(p: Properties<'_>, kind: &str, function: &str) -> Result<Option<
             )));
         }
     };
-    Ok(Some(EventSource { function: function.to_owned(), kind }))
+    Ok(Some(EventSource { function: function.to_owned(), by_sam, kind }))
 }
 
 fn schedule(
