@@ -6,8 +6,10 @@ mod pollers;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use local_gate::{Gate, GateOptions, Policy, Principal, Service};
 use local_lambda::{Cors, Front, FrontOptions, FunctionSpec, Lambda, LambdaOptions, Route};
 use local_parties::{Behaviour, DnsServer, SmtpServer, Zone};
 use local_sqs::{SqsHandle, SqsServer};
@@ -62,6 +64,7 @@ pub struct Stack {
     front: Option<Front>,
     invoker: Option<Invoker>,
     lambda: Lambda,
+    gate: Gate,
     parties: Option<Parties>,
     s3: S3,
     sqs: Sqs,
@@ -104,10 +107,12 @@ impl Stack {
             visibility_cap: options.visibility_cap,
             ..local_sqs::Options::default()
         };
+        let behind = Behind::bind().await?;
+        let upstreams = behind.addresses()?;
         let (dynamo, awsim, sqs_server) = tokio::try_join!(
-            Dynamo::start(ports.dynamodb, data.join("dynamodb.sqlite")),
-            Awsim::start(ports.kms, data.join("snapshots")),
-            async { Ok(SqsServer::start(ports.sqs, sqs_options).await?) },
+            Dynamo::start(behind.dynamodb, data.join("dynamodb.sqlite")),
+            Awsim::start(behind.kms, data.join("snapshots")),
+            async { Ok(SqsServer::start(behind.sqs, sqs_options).await?) },
         )?;
         site.assigned = awsim.ensure(&draft).await?;
         let model = templates.model(&site)?;
@@ -119,7 +124,12 @@ impl Stack {
         }
         let keys = model.functions.iter().map(|f| f.name.as_str()).chain([STACK_KEY]).map(credentials);
         let s3 =
-            S3::start(ports.s3, data.join("objects"), keys.collect(), &model.buckets, sqs.clone()).await?;
+            S3::start(behind.s3, data.join("objects"), keys.collect(), &model.buckets, sqs.clone()).await?;
+        let gate = gate(&model)?;
+        let listeners = [ports.dynamodb, ports.s3, ports.sqs, ports.kms];
+        for ((listener, service), upstream) in listeners.into_iter().zip(SERVICES).zip(upstreams) {
+            gate.serve(listener, service, upstream);
+        }
 
         let parties = match options.resolver {
             Resolver::StandIn => Some(Parties::start(options.host).await?),
@@ -145,6 +155,8 @@ impl Stack {
             region: REGION.to_owned(),
         };
         let lambda = Lambda::start(ports.lambda, functions.collect(), lambda_options).await?;
+        let sandboxes = lambda.clone();
+        gate.kill_with(Arc::new(move |id| sandboxes.kill_sandbox(id)));
         let front = match options.functions {
             true => Some(Front::start(ports.front, lambda.clone(), front_options(&model)).await?),
             false => None,
@@ -157,7 +169,7 @@ impl Stack {
             (false, None) => None,
         };
         let pollers = match &invoker {
-            Some(invoker) => Pollers::start(&model, &options, &data, &dynamo, &sqs, invoker)?,
+            Some(invoker) => Pollers::start(&model, &options, &data, &dynamo, &sqs, invoker, &gate)?,
             None => Pollers::default(),
         };
         let base_url = match &front {
@@ -173,6 +185,7 @@ impl Stack {
             front,
             invoker,
             lambda,
+            gate,
             parties,
             s3,
             sqs,
@@ -196,6 +209,11 @@ impl Stack {
     /// The Lambda service: invoke, look at sandboxes, kill them.
     pub fn lambda(&self) -> &Lambda {
         &self.lambda
+    }
+
+    /// What stands between functions and services: denials, costs, faults.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// SQS without HTTP. It takes a queue's name where it takes a URL.
@@ -292,6 +310,7 @@ impl Stack {
             front.shutdown().await;
         }
         self.lambda.shutdown().await;
+        self.gate.shutdown().await;
         self.s3.stop().await;
         self.sqs_server.shutdown().await;
         self.awsim.stop().await;
@@ -301,6 +320,49 @@ impl Stack {
             parties.smtp.shutdown().await;
         }
     }
+}
+
+/// The services behind the gate, in the order of [`Behind::addresses`].
+const SERVICES: [Service; 4] = [Service::DynamoDb, Service::S3, Service::Sqs, Service::Keys];
+
+/// Where the services themselves listen: nobody but the gate is told.
+struct Behind {
+    dynamodb: TcpListener,
+    s3: TcpListener,
+    sqs: TcpListener,
+    kms: TcpListener,
+}
+
+impl Behind {
+    async fn bind() -> Result<Self, Error> {
+        let free = || TcpListener::bind(("127.0.0.1", 0));
+        Ok(Self { dynamodb: free().await?, s3: free().await?, sqs: free().await?, kms: free().await? })
+    }
+
+    fn addresses(&self) -> Result<[SocketAddr; 4], Error> {
+        let Self { dynamodb, s3, sqs, kms } = self;
+        Ok([dynamodb.local_addr()?, s3.local_addr()?, sqs.local_addr()?, kms.local_addr()?])
+    }
+}
+
+/// A gate with the policies of every function.
+fn gate(model: &Model) -> Result<Gate, Error> {
+    let principals = model.functions.iter().map(|function| {
+        let id = &function.id;
+        let policy = Policy::read(&function.policies)
+            .map_err(|e| Error::Resource { id: id.to_string(), reason: e.to_string() })?;
+        Ok(Principal {
+            name: function.name.clone(),
+            access_key: credentials(&function.name).0,
+            role_arn: format!("arn:aws:iam::{ACCOUNT_ID}:role/{}-{}Role", id.stack, id.logical),
+            policy,
+        })
+    });
+    Ok(Gate::new(GateOptions {
+        principals: principals.collect::<Result<_, Error>>()?,
+        region: REGION.to_owned(),
+        account_id: ACCOUNT_ID.to_owned(),
+    }))
 }
 
 /// Outside parties.

@@ -2,7 +2,7 @@
 
 mod kill;
 mod lose;
-mod outcome;
+pub mod outcome;
 mod repeat;
 
 use std::fmt::Write as _;

@@ -18,6 +18,7 @@ mod isolation;
 mod keys;
 mod logs;
 mod probe;
+mod proving;
 mod queries;
 mod readme;
 mod restart;

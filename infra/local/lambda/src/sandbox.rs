@@ -265,6 +265,8 @@ fn environment(
         ("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{}", spec.name)),
         ("AWS_LAMBDA_LOG_STREAM_NAME", format!("{date}/[$LATEST]{id:032x}")),
         ("AWS_REGION", region.to_owned()),
+        // Lambda's is opaque too; this one says whose calls are whose.
+        ("AWS_SESSION_TOKEN", format!("sandbox-{id}")),
         ("LAMBDA_RUNTIME_DIR", "/var/runtime".to_owned()),
         ("LAMBDA_TASK_ROOT", path(task)),
         ("TMPDIR", path(tmp)),

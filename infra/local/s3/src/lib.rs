@@ -162,7 +162,7 @@ pub struct ObjectSummary {
     pub etag: String,
 }
 
-/// Reads a server's store directly, for tests that compare stores.
+/// A server's store without signatures, for tests that compare stores or let objects age out.
 #[derive(Clone)]
 pub struct S3Handle {
     store: Arc<Store>,
@@ -210,5 +210,14 @@ impl S3Handle {
                 Ok(body.into())
             })
             .await
+    }
+
+    /// Takes an object away, as a lifecycle rule does. None there is no error.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`, I/O and index errors.
+    pub async fn delete(&self, bucket: &str, key: &str) -> Result<(), Error> {
+        let (bucket, key) = (bucket.to_owned(), key.to_owned());
+        self.store.run(move |store| store.delete(&bucket, &key, &store::Condition::default())).await
     }
 }

@@ -1,9 +1,9 @@
 //! Starts everything that invokes functions on its own.
 
+use local_gate::{Ask, Gate};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::Error;
 use crate::options::StackOptions;
 use crate::services::dynamodb::Dynamo;
 use crate::services::sqs::Sqs;
@@ -11,7 +11,8 @@ use crate::sources::Invoker;
 use crate::sources::schedule::Timer;
 use crate::sources::sqs::SqsPoller;
 use crate::sources::stream::StreamPoller;
-use crate::template::model::{Model, SourceKind};
+use crate::template::model::{EventSource, Model, SourceKind};
+use crate::{ACCOUNT_ID, Error, REGION};
 
 /// The running pollers and the invocations that they have begun.
 #[derive(Default)]
@@ -28,9 +29,11 @@ impl Pollers {
         dynamo: &Dynamo,
         sqs: &Sqs,
         invoker: &Invoker,
+        gate: &Gate,
     ) -> Result<Self, Error> {
         let this = Self::default();
         for source in &model.sources {
+            permitted(source, gate)?;
             let (function, invoker) = (source.function.clone(), invoker.clone());
             let (stop, running) = (this.stop.clone(), this.tasks.clone());
             match &source.kind {
@@ -82,6 +85,41 @@ impl Pollers {
 impl Drop for Pollers {
     fn drop(&mut self) {
         self.stop.cancel();
+    }
+}
+
+/// Lambda polls in the name of the function's role, and refuses a mapping whose role may not do what polling takes ("Configuring
+/// permissions" of each event source in the Lambda guide).
+fn permitted(source: &EventSource, gate: &Gate) -> Result<(), Error> {
+    let arn = |service: &str, name: &str| format!("arn:aws:{service}:{REGION}:{ACCOUNT_ID}:{name}");
+    let asks = |actions: &[&str], resource: &str| -> Vec<Ask> {
+        let ask = |action: &&str| Ask { action: (*action).to_owned(), resource: resource.to_owned() };
+        actions.iter().map(ask).collect()
+    };
+    let needed = match &source.kind {
+        SourceKind::Sqs(sqs) => asks(
+            &["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
+            &arn("sqs", &sqs.queue),
+        ),
+        SourceKind::Stream(stream) => {
+            let actions = [
+                "dynamodb:DescribeStream",
+                "dynamodb:GetRecords",
+                "dynamodb:GetShardIterator",
+                "dynamodb:ListStreams",
+            ];
+            let resource = arn("dynamodb", &format!("table/{}/stream/local", stream.table));
+            let failed = stream.on_failure.iter().flat_map(|q| asks(&["sqs:SendMessage"], &arn("sqs", q)));
+            asks(&actions, &resource).into_iter().chain(failed).collect()
+        }
+        SourceKind::Schedule(_) => Vec::new(),
+    };
+    match needed.into_iter().find(|ask| !gate.allows(&source.function, ask)) {
+        None => Ok(()),
+        Some(Ask { action, resource }) => Err(Error::Resource {
+            id: format!("an event source of {}", source.function),
+            reason: format!("the function's role may not {action} on {resource}"),
+        }),
     }
 }
 

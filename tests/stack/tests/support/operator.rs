@@ -77,6 +77,17 @@ impl Operator {
         }
     }
 
+    /// The claims of requests under way have run out: every one in the table, for a record does not say whose it is.
+    pub async fn let_the_claims_end(&self) {
+        let scan = self.dynamodb.scan().table_name(&self.table).consistent_read(true);
+        let scan = scan.filter_expression("sk = :idem AND attribute_not_exists(reply)");
+        let found = scan.expression_attribute_values(":idem", AttributeValue::S("IDEM".to_owned()));
+        for record in found.send().await.unwrap().items() {
+            let key = ["pk", "sk"].map(|name| record[name].as_s().unwrap().clone());
+            self.set(&key.into(), "lock_until", AttributeValue::N("0".to_owned())).await;
+        }
+    }
+
     async fn set(&self, (pk, sk): &(String, String), attribute: &str, value: AttributeValue) {
         let update = self.dynamodb.update_item().table_name(&self.table);
         let update = update.key("pk", AttributeValue::S(pk.clone())).key("sk", AttributeValue::S(sk.clone()));

@@ -1,0 +1,300 @@
+//! From a caller to the service and back.
+
+use std::{net::SocketAddr, pin::pin, sync::Arc};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode, Uri, header, request::Parts, uri::PathAndQuery};
+use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioIo},
+};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::{net::TcpListener, task::JoinSet};
+use url::form_urlencoded;
+
+use crate::{
+    Ask, Call, Fault, Principal, Service, Shared, answer,
+    ask::{Place, Wanted, wanted},
+};
+
+/// A body that is not read: an object on its way in or out.
+type Body = BoxBody<Bytes, hyper::Error>;
+type Upstream = Client<HttpConnector, Body>;
+
+/// Object bodies up to this size are held, so that a call can be repeated; larger ones are passed on as they come.
+const HELD: u64 = 8 * 1024 * 1024;
+
+/// Why a connection is closed without an answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Cut {
+    #[error("the fault plan breaks the connection")]
+    Planned,
+    #[error("the caller broke off: {0}")]
+    Caller(#[from] hyper::Error),
+}
+
+pub(crate) async fn serve(
+    shared: Arc<Shared>,
+    listener: TcpListener,
+    service: Service,
+    upstream: SocketAddr,
+) {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    let client: Upstream = Client::builder(TokioExecutor::new()).build(connector);
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        let stream = tokio::select! {
+            biased;
+            () = shared.stop.cancelled() => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of descriptors, or reset before it was accepted: neither ends the gate.
+                    tracing::warn!(%error, "accept");
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+            },
+        };
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY");
+        }
+        let (shared, client) = (Arc::clone(&shared), client.clone());
+        connections.spawn(async move {
+            let stop = shared.stop.clone();
+            let service = service_fn(move |request| {
+                pass(Arc::clone(&shared), client.clone(), service, upstream, request)
+            });
+            let connection =
+                http1::Builder::new().max_headers(1024).serve_connection(TokioIo::new(stream), service);
+            let mut connection = pin!(connection);
+            tokio::select! {
+                ended = connection.as_mut() => if let Err(error) = ended {
+                    tracing::debug!(%error, "connection");
+                },
+                () = stop.cancelled() => {}
+            }
+        });
+    }
+    connections.shutdown().await;
+}
+
+async fn pass(
+    shared: Arc<Shared>,
+    client: Upstream,
+    service: Service,
+    upstream: SocketAddr,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Cut> {
+    let (mut head, body) = request.into_parts();
+    let caller = Caller::of(&head);
+    let principal =
+        shared.options.principals.iter().find(|p| Some(&p.access_key) == caller.access_key.as_ref());
+    // Nothing waits for a 100 here.
+    head.headers.remove(header::EXPECT);
+    let Some(principal) = principal else {
+        return Ok(forward(&client, upstream, &head, body.boxed()).await);
+    };
+    let held = service != Service::S3 || length(&head.headers).is_some_and(|n| n <= HELD);
+    let (mut body, large) = match held {
+        true => (body.collect().await?.to_bytes(), None),
+        false => (Bytes::new(), Some(body)),
+    };
+    let place = Place { region: &shared.options.region, account_id: &shared.options.account_id };
+    let Wanted { operation, asks } = wanted(service, &head, &body, &place);
+    let mut call = Call {
+        function: principal.name.clone(),
+        sandbox: caller.sandbox,
+        operation,
+        denied: asks.iter().find(|ask| !principal.policy.allows(ask)).cloned(),
+        asks,
+        status: None,
+        read_units: 0.0,
+        write_units: 0.0,
+        wasted: 0,
+    };
+    if let Some(ask) = &call.denied {
+        tracing::warn!(function = call.function, ask.action, ask.resource, "denied");
+        let response = answer::denied(service, &principal.role_arn, ask);
+        call.status = Some(response.status().as_u16());
+        shared.note(call);
+        return Ok(whole(response));
+    }
+    // A presigned link is used by a client of ours, not by the function that signed it.
+    let fault = match caller.presigned {
+        true => None,
+        false => shared.plan.due(&principal.name, |f| answer::possible(service, &call.operation, f)),
+    };
+    if service == Service::DynamoDb {
+        body = with_capacity(body);
+    }
+    let send = async |body: Body| forward(&client, upstream, &head, body).await;
+    let full = || Full::new(body.clone()).map_err(|never| match never {}).boxed();
+    match fault {
+        Some(Fault::KillBefore) if shared.kill(caller.sandbox) => {
+            shared.note(call);
+            // Until the process is gone and its connection with it: nothing may answer in its place.
+            return std::future::pending().await;
+        }
+        Some(Fault::Drop) => {
+            shared.note(call);
+            return Err(Cut::Planned);
+        }
+        Some(Fault::Delay(time)) => tokio::time::sleep(time).await,
+        Some(Fault::Repeat) if large.is_none() => {
+            let _ = send(full()).await.into_body().collect().await;
+        }
+        Some(fault) => {
+            if let Some(response) = answer::refusal(service, &call.operation, fault, parts(&body)) {
+                call.status = Some(response.status().as_u16());
+                shared.note(call);
+                return Ok(whole(response));
+            }
+        }
+        None => {}
+    }
+    let response = match large {
+        Some(body) => send(body.boxed()).await,
+        None => send(full()).await,
+    };
+    call.status = Some(response.status().as_u16());
+    let response = match service {
+        Service::DynamoDb => {
+            let (head, body) = response.into_parts();
+            let body = body.collect().await?.to_bytes();
+            call.weigh(&body);
+            whole(Response::from_parts(head, body))
+        }
+        Service::S3 if response.status() == StatusCode::NOT_FOUND => hide_absence(&call, principal, response),
+        _ => response,
+    };
+    shared.note(call);
+    match fault {
+        Some(Fault::KillAfter) if shared.kill(caller.sandbox) => std::future::pending().await,
+        Some(Fault::LoseAnswer) => Err(Cut::Planned),
+        _ => Ok(response),
+    }
+}
+
+/// Who calls, by the signature's credential. The services verify signatures.
+struct Caller {
+    access_key: Option<String>,
+    sandbox: Option<u64>,
+    presigned: bool,
+}
+
+impl Caller {
+    fn of(head: &Parts) -> Self {
+        let header = |name: &str| head.headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let query = head.uri.query().unwrap_or_default();
+        let param = |name: &str| {
+            form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, v)| v.into_owned())
+        };
+        let signed = header("authorization").and_then(|a| Some(a.split_once("Credential=")?.1.to_owned()));
+        let presigned = signed.is_none().then(|| param("X-Amz-Credential")).flatten();
+        let credential = signed.as_ref().or(presigned.as_ref());
+        let token = header("x-amz-security-token").or_else(|| param("X-Amz-Security-Token"));
+        Self {
+            access_key: credential.and_then(|c| c.split('/').next()).map(str::to_owned),
+            sandbox: token.and_then(|t| t.strip_prefix(SESSION)?.parse().ok()),
+            presigned: presigned.is_some(),
+        }
+    }
+}
+
+/// What a sandbox's session token begins with, before its number.
+const SESSION: &str = "sandbox-";
+
+fn length(headers: &HeaderMap) -> Option<u64> {
+    match headers.get(header::CONTENT_LENGTH) {
+        Some(length) => length.to_str().ok()?.parse().ok(),
+        None => (!headers.contains_key(header::TRANSFER_ENCODING)).then_some(0),
+    }
+}
+
+async fn forward(client: &Upstream, upstream: SocketAddr, head: &Parts, body: Body) -> Response<Body> {
+    let path = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    // The path was a path of a request that came in, so it is one.
+    let uri = format!("http://{upstream}{path}").parse::<Uri>().unwrap_or_default();
+    let mut request = Request::new(body);
+    (*request.method_mut(), *request.uri_mut()) = (head.method.clone(), uri);
+    *request.headers_mut() = head.headers.clone();
+    // Framed anew: what the gate adds to a body must not be cut off. The service's own name stays, for it is signed.
+    if http_body::Body::size_hint(request.body()).exact().is_some() {
+        request.headers_mut().remove(header::CONTENT_LENGTH);
+    }
+    match client.request(request).await {
+        Ok(response) => response.map(|body| body.boxed()),
+        Err(error) => {
+            tracing::debug!(%error, "the service behind the gate");
+            let mut response = Response::new(Bytes::from_static(b"the service does not answer"));
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+            whole(response)
+        }
+    }
+}
+
+fn whole(response: Response<Bytes>) -> Response<Body> {
+    response.map(|body| Full::new(body).map_err(|never| match never {}).boxed())
+}
+
+/// Asks DynamoDB what the call costs, unless the caller does.
+fn with_capacity(body: Bytes) -> Bytes {
+    const ASKED: &[u8] = b"\"ReturnConsumedCapacity\"";
+    if body.len() < 3 || body[0] != b'{' || body.windows(ASKED.len()).any(|w| w == ASKED) {
+        return body;
+    }
+    [b"{\"ReturnConsumedCapacity\":\"TOTAL\",", &body[1..]].concat().into()
+}
+
+/// How many parts a transaction has.
+fn parts(body: &[u8]) -> usize {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Transaction {
+        transact_items: Vec<serde::de::IgnoredAny>,
+    }
+    serde_json::from_slice::<Transaction>(body).map_or(0, |t| t.transact_items.len())
+}
+
+impl Call {
+    /// Takes units and waste from DynamoDB's answer.
+    fn weigh(&mut self, body: &[u8]) {
+        #[derive(Deserialize, Default)]
+        #[serde(rename_all = "PascalCase", default)]
+        struct Answer {
+            consumed_capacity: Value,
+            count: u64,
+            scanned_count: Option<u64>,
+        }
+        let answer: Answer = serde_json::from_slice(body).unwrap_or_default();
+        let units = |value: &Value| value["CapacityUnits"].as_f64().unwrap_or_default();
+        let units = match &answer.consumed_capacity {
+            Value::Array(tables) => tables.iter().map(units).sum(),
+            one => units(one),
+        };
+        let reads = ["GetItem", "BatchGetItem", "TransactGetItems", "Query", "Scan"];
+        match reads.contains(&self.operation.trim_start_matches("dynamodb:")) {
+            true => self.read_units = units,
+            false => self.write_units = units,
+        }
+        self.wasted = answer.scanned_count.unwrap_or(answer.count).saturating_sub(answer.count);
+    }
+}
+
+/// S3 tells who may not list a bucket nothing of what is not in it: 403 and not 404 ("GetObject", S3 API reference).
+fn hide_absence(call: &Call, principal: &Principal, response: Response<Body>) -> Response<Body> {
+    let bucket = call.asks.first().map(|ask| ask.resource.split('/').next().unwrap_or_default().to_owned());
+    let list = Ask { action: "s3:ListBucket".to_owned(), resource: bucket.unwrap_or_default() };
+    match call.operation.as_str() {
+        "s3:GetObject" if !principal.policy.allows(&list) => {
+            whole(answer::denied(Service::S3, &principal.role_arn, &list))
+        }
+        _ => response,
+    }
+}

@@ -1,0 +1,147 @@
+//! A crash, a refusal or a lost answer at every call of every processor and of every request that spends: each run must end as an
+//! undisturbed one.
+
+use std::time::Duration;
+
+use account::Scope;
+use futures::future::join_all;
+use local::Stack;
+use local_gate::{Fault, Rule};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::{
+    chaos::outcome::Outcome,
+    support::{Answer, App, Operator, run, start},
+};
+
+/// What goes wrong, and how often in a row: once for what is final, and as often as the SDK tries for what it tries again.
+const FAULTS: [(Fault, u32); 8] = [
+    (Fault::KillBefore, 1),
+    (Fault::KillAfter, 1),
+    (Fault::Drop, 3),
+    (Fault::LoseAnswer, 3),
+    (Fault::Repeat, 1),
+    (Fault::Throttle, 3),
+    (Fault::Conflict, 3),
+    (Fault::Fail, 3),
+];
+
+/// More calls than any of these functions makes for so small a list.
+const MOST_CALLS: u32 = 60;
+
+const LIST: &str =
+    "id,email\n1,ada@gmail.com\n2,ADA@gmail.com\n3,bob@a.corp.example\n4,no address\n5,cyd@x.nowhere.test\n";
+
+/// What a customer does, and how it must end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Story {
+    /// Uploads a list.
+    Upload,
+    /// Pastes a list, and repeats the request until it is answered.
+    Paste,
+    /// Checks one address, and repeats the request likewise.
+    Check,
+    /// Cancels a list that is not there yet, likewise.
+    Cancel,
+}
+
+/// Who is disturbed in which story.
+const DISTURBED: [(&str, Story); 8] = [
+    ("verify-split-list", Story::Upload),
+    ("verify-check-chunk", Story::Upload),
+    ("verify-finish-task", Story::Upload),
+    ("verify-record-usage", Story::Upload),
+    ("ops-dispatch-events", Story::Upload),
+    ("verify-create-task", Story::Paste),
+    ("verify-check-address", Story::Check),
+    ("verify-cancel-task", Story::Cancel),
+];
+
+/// Sends a request as a client would that has lost the answer: with its idempotency key, until it is answered for good.
+async fn insist(stack: &Stack, app: &App, path: &str, body: &Value) -> Answer {
+    for _ in 0..20 {
+        let request = app.request(Method::POST, path).header("idempotency-key", "the-same-every-time");
+        let answer = app.send(request.json(body)).await;
+        match answer.status {
+            // Its sandbox died in the middle: the claim on the key runs out.
+            409 => Operator::of(stack).let_the_claims_end().await,
+            500.. => {}
+            _ => return answer,
+        }
+    }
+    panic!("{path} is never answered");
+}
+
+/// Lives through the story; what the customer sees at its end.
+async fn live(stack: &Stack, story: Story) -> Value {
+    let app = App::on(stack, &[Scope::Verify, Scope::Read, Scope::Credits]).await;
+    let outcome = async |id: &str| Outcome::of(&app, id).await.visible();
+    match story {
+        Story::Upload => outcome(&app.upload("five.csv", LIST).await).await,
+        Story::Paste => {
+            let body = json!({ "emails": ["ada@gmail.com", "ADA@gmail.com", "bob@a.corp.example"] });
+            let made = insist(stack, &app, "/v1/verification/tasks", &body).await.expect(202);
+            outcome(made["id"].as_str().unwrap()).await
+        }
+        Story::Check => {
+            let mut found =
+                insist(stack, &app, "/v1/verify", &json!({ "email": "ada@gmail.com" })).await.expect(200);
+            for differs in ["id", "checked_at", "validated_at"] {
+                found.as_object_mut().unwrap().remove(differs);
+            }
+            json!([found, app.balance().await])
+        }
+        Story::Cancel => {
+            let link = app.link(&json!({ "file_name": "never.csv", "size": 10 })).await;
+            let path = format!("/v1/verification/tasks/{}/cancel", link["task"]["id"].as_str().unwrap());
+            let task = insist(stack, &app, &path, &Value::Null).await.expect(200);
+            json!([task["state"], app.balance().await])
+        }
+    }
+}
+
+/// Disturbs a function at each of its calls by each fault; how many of them were.
+async fn sweep(function: &str, story: Story) -> u32 {
+    let stack = start(|options| {
+        options.visibility_cap = Some(Duration::from_secs(1));
+        options.env.insert("LEASE_SECONDS".to_owned(), "1".to_owned());
+        options.env.insert("DNS_SECONDS".to_owned(), "60".to_owned());
+    })
+    .await;
+    let undisturbed = live(&stack, story).await;
+    let mut points = 0;
+    for (fault, times) in FAULTS {
+        for nth in 1.. {
+            assert!(nth < MOST_CALLS, "{function} never ends calling");
+            stack.gate().disarm();
+            let rule = Rule { function: function.to_owned(), nth, times, fault };
+            let trigger = stack.gate().arm(rule.clone());
+            let disturbed = live(&stack, story).await;
+            if !trigger.hit() {
+                break;
+            }
+            assert_eq!(disturbed, undisturbed, "{rule:?}");
+            points += 1;
+        }
+    }
+    stack.stop().await;
+    points
+}
+
+#[test]
+fn a_fault_at_any_call_changes_neither_results_nor_balance() {
+    run(async {
+        let mut points = 0;
+        // As many at once as mostly wait for a message to come back.
+        for some in DISTURBED.chunks(4) {
+            let swept = join_all(some.iter().map(|(function, story)| sweep(function, *story))).await;
+            for ((function, story), covered) in some.iter().zip(swept) {
+                println!("{function} ({story:?}): {covered} points");
+                assert!(covered >= 8, "{function} was hardly disturbed");
+                points += covered;
+            }
+        }
+        println!("{points} points in all");
+    });
+}

@@ -1,0 +1,276 @@
+//! Every route and every processor at work once, on a stack where nothing else happens, with the calls that each one made.
+
+use std::time::Duration;
+
+use account::Scope;
+use local::Stack;
+use local_gate::{Call, Fault, Rule};
+use reqwest::Method;
+use serde_json::json;
+
+use crate::{
+    chaos::outcome::settled,
+    support::{Answer, App, Operator, until},
+};
+
+/// A request or a message and what its function asked of AWS.
+pub struct Step {
+    /// The route, or the function and what it was given.
+    pub name: String,
+    pub calls: Vec<Call>,
+}
+
+pub struct Tour<'a> {
+    stack: &'a Stack,
+    pub app: App,
+    pub steps: Vec<Step>,
+    seen: usize,
+    /// Whether each request has a key that was never used: its first use is written.
+    fresh_keys: bool,
+}
+
+impl<'a> Tour<'a> {
+    /// Goes everywhere, with one key or a new one for each request.
+    pub async fn of(stack: &'a Stack, fresh_keys: bool) -> Self {
+        let scopes = [Scope::Verify, Scope::Read, Scope::Credits, Scope::Keys];
+        let app = App::on(stack, &scopes).await;
+        // The key's last use is written once an hour, by whoever comes first.
+        app.get("/v1/account/credits").await.expect(200);
+        let mut tour = Tour { stack, app, steps: Vec::new(), seen: 0, fresh_keys };
+        tour.ops().await;
+        tour.keys_and_credits().await;
+        tour.check().await;
+        tour.list().await;
+        tour.uploads().await;
+        tour.rest().await;
+        tour
+    }
+
+    fn take(&mut self, name: &str, function: &str) {
+        let all = self.stack.gate().calls();
+        let calls = all[self.seen..].iter().filter(|c| c.function == function).cloned().collect();
+        self.steps.push(Step { name: name.to_owned(), calls });
+    }
+
+    fn forget(&mut self) {
+        self.seen = self.stack.gate().calls().len();
+    }
+
+    /// One request; `route` as in the templates.
+    async fn send(&mut self, route: &str, note: &str, request: reqwest::RequestBuilder) -> Answer {
+        self.forget();
+        let answer = self.app.send(request).await;
+        assert!(answer.status < 400, "{route}: {}", answer.text());
+        let routes = &self.stack.model().routes;
+        let found = routes.iter().find(|r| format!("{} {}", r.method, r.path) == route);
+        let function = found.unwrap_or_else(|| panic!("no route {route}")).function.clone();
+        let name = if note.is_empty() { route.to_owned() } else { format!("{route}, {note}") };
+        self.take(&name, &function);
+        answer
+    }
+
+    async fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        match self.fresh_keys {
+            true => self.app.narrowed(&["verify", "read", "credits", "keys"]).await.request(method, path),
+            false => self.app.request(method, path),
+        }
+    }
+
+    async fn get(&mut self, route: &str, path: &str) -> Answer {
+        let request = self.request(Method::GET, path).await;
+        self.send(route, "", request).await
+    }
+
+    async fn ops(&mut self) {
+        for path in ["/openapi.json", "/v1/openapi.json", "/docs", "/v1/docs", "/v1/health"] {
+            self.get(&format!("GET {path}"), path).await;
+        }
+        self.forget();
+        self.app.get("/nowhere").await.problem(404, "not-found");
+        self.take("ANY (no such route)", "ops-refuse-route");
+    }
+
+    async fn keys_and_credits(&mut self) {
+        let request = self.request(Method::POST, "/v1/api-keys").await;
+        let request = request.json(&json!({ "name": "spare", "scopes": ["read"] }));
+        let spare = self.send("POST /v1/api-keys", "", request).await.json();
+        self.get("GET /v1/api-keys", "/v1/api-keys").await;
+        let path = format!("/v1/api-keys/{}", spare["id"].as_str().unwrap());
+        let request = self.request(Method::DELETE, &path).await;
+        self.send("DELETE /v1/api-keys/{id}", "", request).await;
+        self.get("GET /v1/account/credits", "/v1/account/credits").await;
+        self.get("GET /v1/account/credits/history", "/v1/account/credits/history").await;
+    }
+
+    async fn check(&mut self) {
+        let route = "POST /v1/verify";
+        for note in ["", "with an idempotency key", "a repeat of that"] {
+            let request = self.request(Method::POST, "/v1/verify").await;
+            let request = request.json(&json!({ "email": "ada@gmail.com" }));
+            let request = match note {
+                "" => request,
+                _ => request.header("idempotency-key", "a-check-of-the-tour"),
+            };
+            self.send(route, note, request).await;
+        }
+        self.used(2).await;
+    }
+
+    /// Waits until the usage says so many valid addresses, and nothing is under way.
+    async fn used(&self, valid: u64) {
+        until("the usage", || async {
+            (self.app.get("/v1/usage").await.expect(200)["total"]["valid"] == valid).then_some(())
+        })
+        .await;
+        settled(&self.app).await;
+    }
+
+    /// A pasted list of three addresses at two domains, from the request to the download.
+    async fn list(&mut self) {
+        let request = self.request(Method::POST, "/v1/verification/tasks").await;
+        let body = json!({ "emails": ["ada@gmail.com", "bob@a.corp.example", "cyd@gmail.com"] });
+        let route = "POST /v1/verification/tasks";
+        let request = request.header("idempotency-key", "a-list-of-the-tour").json(&body);
+        let repeated = request.try_clone().unwrap();
+        let made = self.send(route, "", request).await.json();
+        let id = made["id"].as_str().unwrap().to_owned();
+        self.app.finished(&id).await;
+        self.used(5).await;
+        for function in
+            ["verify-split-list", "verify-check-chunk", "verify-finish-task", "verify-record-usage"]
+        {
+            self.take(&format!("{function}, a list of 3 addresses at 2 domains"), function);
+        }
+        self.send(route, "a repeat", repeated).await;
+        let task = format!("/v1/verification/tasks/{id}");
+        self.get("GET /v1/verification/tasks/{id}", &task).await;
+        self.get("GET /v1/verification/tasks", "/v1/verification/tasks").await;
+        self.get("GET /v1/verification/tasks/{id}/jobs", &format!("{task}/jobs")).await;
+        self.get("GET /v1/verification/tasks/{id}/events", &format!("{task}/events")).await;
+        self.get("GET /v1/verification/tasks/{id}/download", &format!("{task}/download")).await;
+        self.get("GET /v1/usage", "/v1/usage").await;
+    }
+
+    async fn uploads(&mut self) {
+        let route = "POST /v1/verification/uploads";
+        let file = "email\nada@gmail.com\nbob@a.corp.example\ncyd@gmail.com\n";
+        let body = json!({ "file_name": "three.csv", "size": file.len() });
+        let request = self.request(Method::POST, "/v1/verification/uploads").await.json(&body);
+        let link = self.send(route, "", request).await.json();
+        self.get("GET /v1/verification/uploads", "/v1/verification/uploads").await;
+        self.get("GET /v1/verification/uploads/latest", "/v1/verification/uploads/latest").await;
+        settled(&self.app).await;
+        self.forget();
+        assert_eq!(self.app.put(&link, file).await.status, 200);
+        self.app.finished(link["task"]["id"].as_str().unwrap()).await;
+        settled(&self.app).await;
+        self.take("verify-split-list, an upload of 3 addresses", "verify-split-list");
+        for note in ["with an idempotency key", "a repeat of that"] {
+            let request = self.request(Method::POST, "/v1/verification/uploads").await.json(&body);
+            let request = request.header("idempotency-key", "an-upload-of-the-tour");
+            self.send(route, note, request).await;
+        }
+        // Never used: cancelled, which gives one event.
+        let request = self.request(Method::POST, "/v1/verification/uploads").await.json(&body);
+        let unused = self.app.send(request).await.expect(201);
+        settled(&self.app).await;
+        let path = format!("/v1/verification/tasks/{}/cancel", unused["task"]["id"].as_str().unwrap());
+        let request = self.request(Method::POST, &path).await;
+        self.send("POST /v1/verification/tasks/{id}/cancel", "", request).await;
+        let gate = self.stack.gate();
+        let seen = self.seen;
+        until("the dispatch of the event", || async {
+            gate.calls()[seen..].iter().any(|c| c.function == "verify-record-usage").then_some(())
+        })
+        .await;
+        settled(&self.app).await;
+        self.take("ops-dispatch-events, one event with one subscriber", "ops-dispatch-events");
+    }
+
+    async fn rest(&mut self) {
+        let support = App::on(self.stack, &[Scope::Admin]).await;
+        support.get("/v1/admin/verification/tasks").await.expect(200);
+        let request = support.request(Method::GET, "/v1/admin/verification/tasks");
+        self.send("GET /v1/admin/verification/tasks", "", request).await;
+        // Nothing is open; then an upload whose link has ended.
+        for note in ["nothing to do", "an upload that never came"] {
+            self.forget();
+            self.stack.run_schedule("verify-sweep-tasks").await.unwrap();
+            self.take(&format!("verify-sweep-tasks, {note}"), "verify-sweep-tasks");
+            let link = self.app.link(&json!({ "file_name": "never.csv", "size": 10 })).await;
+            let id = link["task"]["id"].as_str().unwrap().to_owned();
+            Operator::of(self.stack).let_the_link_end(&self.app, &id).await;
+        }
+    }
+
+    /// What few requests do, for the grants that they need.
+    pub async fn odds_and_ends(&self) {
+        let (app, gate) = (&self.app, self.stack.gate());
+        let operator = Operator::of(self.stack);
+        let rule = |function: &str, nth, times, fault| {
+            gate.arm(Rule { function: function.to_owned(), nth, times, fault })
+        };
+        let slow = |function| rule(function, 1, 1, Fault::Delay(Duration::from_secs(3)));
+        let sweep = async |id: &str| {
+            operator.let_the_sweep_come(app, id).await;
+            self.stack.run_schedule("verify-sweep-tasks").await.unwrap();
+        };
+        let task = async |id: &str| app.get(&format!("/v1/verification/tasks/{id}")).await.expect(200);
+        let list = ["ada@gmail.com", "bob@a.corp.example"];
+
+        // Swept and cancelled before it is split.
+        slow("verify-split-list");
+        let id = app.task(&list).await;
+        sweep(&id).await;
+        let cancel = format!("/v1/verification/tasks/{id}/cancel");
+        assert_eq!(app.post(&cancel, &json!(null)).await.expect(200)["state"], "cancelled");
+        // Swept and looked at before its chunk is checked.
+        slow("verify-check-chunk");
+        let id = app.task(&list).await;
+        until("the split", || async { (task(&id).await["state"] == "running").then_some(()) }).await;
+        sweep(&id).await;
+        app.get(&format!("/v1/verification/tasks/{id}/jobs")).await.expect(200);
+        app.finished(&id).await;
+        // Swept before it is finished.
+        slow("verify-finish-task");
+        let id = app.task(&list).await;
+        until("the check", || async { (task(&id).await["job_status"]["completed"] == 2).then_some(()) })
+            .await;
+        sweep(&id).await;
+        app.finished(&id).await;
+        // Split, and its messages not sent.
+        let trigger = rule("verify-split-list", 6, 1, Fault::KillBefore);
+        app.finished(&app.task(&list).await).await;
+        assert!(trigger.hit());
+        // Every processor fails once, and says when it wants its message again.
+        for function in
+            ["verify-split-list", "verify-check-chunk", "verify-finish-task", "verify-record-usage"]
+        {
+            rule(function, 1, 3, Fault::Fail);
+        }
+        let id = app.task(&list).await;
+        app.finished(&id).await;
+        settled(app).await;
+        // Its results have aged out.
+        let (bucket, s3) = (self.stack.bucket("VerifyBucket").unwrap(), self.stack.s3().handle());
+        for object in s3.list(bucket).await.unwrap().iter().filter(|o| o.key.contains(&id)) {
+            s3.delete(bucket, &object.key).await.unwrap();
+        }
+        for what in ["download", "jobs"] {
+            app.get(&format!("/v1/verification/tasks/{id}/{what}")).await.problem(410, "gone");
+        }
+        // Messages of somebody else's.
+        let bad = ["SplitQueue", "ChunkQueue", "FinishQueue", "UsageQueue"];
+        for queue in bad {
+            let url = self.stack.queue_url(queue).unwrap();
+            self.stack.sqs().send(&url, "not a message of ours", Default::default()).await.unwrap();
+        }
+        until("the dead letters", || async {
+            let health = app.get("/v1/health").await.expect(200);
+            let dead =
+                health["queues"].as_object().unwrap().iter().filter(|(name, _)| name.ends_with("-dead"));
+            (dead.filter(|(_, q)| q["waiting"] == 1).count() == bad.len()).then_some(())
+        })
+        .await;
+    }
+}
