@@ -1,6 +1,6 @@
 //! From an endpoint to a Lambda function: layers, ids, limits, start.
 
-use std::{process::ExitCode, time::Instant};
+use std::{net::IpAddr, process::ExitCode, sync::Arc, time::Instant};
 
 use account::Account;
 use aws::{Clients, Deps};
@@ -11,6 +11,7 @@ use axum::{
 };
 use http::{HeaderName, HeaderValue, Request};
 use http_body_util::{BodyExt as _, Limited};
+use lambda_http::request::RequestContext;
 use piecework_core::{
     CursorKey, Fault, Kind, Problem as Cause, Settings, correlation, settings::SettingError,
 };
@@ -22,15 +23,17 @@ use crate::{
     Endpoint, Problem,
     access::Gate,
     extract::{MAX_BODY, RawBody},
+    limit::{Class, Limiter, Meter},
     respond::{REQUEST_ID, RequestId},
 };
 
 /// Runs the endpoint as a Lambda function. With `PIECEWORK_OPENAPI` set it prints its description and ends.
 pub fn run<S: Deps>(endpoint: fn() -> Endpoint<S>) -> ExitCode {
     if std::env::var_os("PIECEWORK_OPENAPI").is_some() {
-        return print(
-            endpoint().documents.iter().fold(crate::document::empty(), |all, one| all.merge_from(one())),
-        );
+        let endpoint = endpoint();
+        let whole =
+            endpoint.documents.iter().fold(crate::document::empty(), |all, one| all.merge_from(one()));
+        return print(crate::document::classed(whole, endpoint.class));
     }
     aws::start(|settings| prepare(endpoint(), settings), lambda_http::run)
 }
@@ -51,7 +54,12 @@ type Served = tower::util::BoxCloneSyncService<lambda_http::Request, Response, s
 /// The endpoint with everything around it: what `run` serves.
 pub fn prepare<S: Deps>(endpoint: Endpoint<S>, settings: &Settings) -> Result<Served, SettingError> {
     let clients = Clients::new();
+    let counts = endpoint.authenticates || endpoint.class == Class::Strict;
+    let counters = counts.then(|| Limiter::table(settings, &clients)).transpose()?;
+    let limiter = Arc::new(Limiter::new(endpoint.class, counters, settings)?);
+    let policy = limiter.policy(endpoint.authenticates);
     let gate = Gate {
+        limiter,
         account: endpoint.authenticates.then(|| Account::new(settings, &clients)).transpose()?,
         cursors: CursorKey::new(settings.secret("CURSOR_KEY", "cursor-key-for-development-only")?),
     };
@@ -66,12 +74,17 @@ pub fn prepare<S: Deps>(endpoint: Endpoint<S>, settings: &Settings) -> Result<Se
     let compress = CompressionLayer::new().compress_when(SizeAbove::new(1024));
     let inner = ServiceBuilder::new().layer(compress).service(router);
     Ok(Served::new(tower::service_fn(move |request: lambda_http::Request| {
-        let (inner, gate) = (inner.clone(), gate.clone());
-        async move { Ok(answer(inner, gate, request).await) }
+        let (inner, gate, policy) = (inner.clone(), gate.clone(), policy.clone());
+        async move {
+            let meter = Meter::default();
+            let mut response = answer(inner, gate, meter.clone(), request).await;
+            meter.dress(response.headers_mut(), policy.as_ref());
+            Ok(response)
+        }
     })))
 }
 
-async fn answer<I, B>(mut inner: I, gate: Gate, request: lambda_http::Request) -> Response
+async fn answer<I, B>(mut inner: I, gate: Gate, meter: Meter, request: lambda_http::Request) -> Response
 where
     I: tower::Service<Request<Body>, Response = Response<B>, Error = std::convert::Infallible>,
     B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
@@ -89,7 +102,7 @@ where
         request_id, correlation_id, method = %request.method(), workspace = Empty, key = Empty
     );
     let work = async {
-        let response = match accept(request, gate).await {
+        let response = match accept(request, gate, meter).await {
             Ok(request) => match inner.ready().await {
                 Ok(inner) => match inner.call(request).await {
                     Ok(response) => response.map(Body::new),
@@ -110,8 +123,11 @@ where
     response
 }
 
-/// Buffers the body, within bounds, and lays what extractors need into the request.
-async fn accept(request: lambda_http::Request, gate: Gate) -> Result<Request<Body>, Cause> {
+/// Counts the caller's address, buffers the body, within bounds, and lays what extractors need into the request.
+async fn accept(request: lambda_http::Request, gate: Gate, meter: Meter) -> Result<Request<Body>, Cause> {
+    if let Some(address) = source(&request) {
+        gate.limiter.address(address, &meter).await?;
+    }
     let (mut parts, body) = request.into_parts();
     let body = Limited::new(body, MAX_BODY).collect().await.map_err(|_| {
         Cause::new(Kind::BodyTooLarge)
@@ -122,7 +138,16 @@ async fn accept(request: lambda_http::Request, gate: Gate) -> Result<Request<Bod
     })?;
     parts.extensions.insert(RawBody(body.to_bytes()));
     parts.extensions.insert(gate);
+    parts.extensions.insert(meter);
     Ok(Request::from_parts(parts, Body::empty()))
+}
+
+/// Who asks, as the gateway saw it. A header could say anything.
+fn source(request: &lambda_http::Request) -> Option<IpAddr> {
+    match lambda_http::RequestExt::request_context_ref(request)? {
+        RequestContext::ApiGatewayV2(context) => context.http.source_ip.as_deref()?.parse().ok(),
+        _ => None,
+    }
 }
 
 /// The headers that every answer has (P18). Cross-origin headers are the gateway's business.

@@ -16,6 +16,7 @@ mod health;
 mod idempotency;
 mod isolation;
 mod keys;
+mod limits;
 mod logs;
 mod probe;
 mod queries;
