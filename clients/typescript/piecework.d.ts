@@ -568,6 +568,8 @@ export interface components {
              * @example verification.task.completed
              */
             kind: string;
+            /** @description The span of the work that caused it, as a W3C `traceparent`. */
+            traceparent?: string | null;
             /** @description Whose. */
             workspace: components["schemas"]["WorkspaceId"];
         };
@@ -872,6 +874,8 @@ export interface components {
                  * @example verification.task.completed
                  */
                 kind: string;
+                /** @description The span of the work that caused it, as a W3C `traceparent`. */
+                traceparent?: string | null;
                 /** @description Whose. */
                 workspace: components["schemas"]["WorkspaceId"];
             }[];

@@ -6,6 +6,7 @@ mod pollers;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use local_lambda::{Cors, Front, FrontOptions, FunctionSpec, Lambda, LambdaOptions, Route};
@@ -23,6 +24,7 @@ use crate::services::s3::S3;
 use crate::services::sqs::Sqs;
 use crate::sources::{Invoker, schedule};
 use crate::template::model::{Model, ResourceId, Site, SourceKind, Templates};
+use crate::traces::{self, Spans};
 use crate::{ACCOUNT_ID, Error, REGION};
 use environment::{STACK_KEY, credentials, environment};
 use pollers::{Pollers, sandboxes};
@@ -140,7 +142,10 @@ impl Stack {
             })
         });
         let lambda_options = LambdaOptions {
-            log: options.log.clone(),
+            log: match options.traces {
+                true => Arc::new(Spans::to(&data.join(traces::FILE), options.log.clone())?),
+                false => options.log.clone(),
+            },
             account_id: ACCOUNT_ID.to_owned(),
             region: REGION.to_owned(),
         };

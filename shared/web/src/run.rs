@@ -3,7 +3,7 @@
 use std::{net::IpAddr, process::ExitCode, sync::Arc, time::Instant};
 
 use account::Account;
-use aws::{Clients, Deps};
+use aws::{Clients, Deps, Span, SpanKind, metrics};
 use axum::{
     Router,
     body::Body,
@@ -13,7 +13,9 @@ use http::{HeaderName, HeaderValue, Request};
 use http_body_util::{BodyExt as _, Limited};
 use lambda_http::request::RequestContext;
 use piecework_core::{
-    CursorKey, Fault, Kind, Problem as Cause, Settings, correlation, settings::SettingError,
+    CursorKey, Fault, Kind, Problem as Cause, Settings, correlation,
+    settings::SettingError,
+    trace::{self, SpanContext},
 };
 use tower::{ServiceBuilder, ServiceExt as _};
 use tower_http::compression::{CompressionLayer, predicate::SizeAbove};
@@ -91,15 +93,19 @@ where
     B::Error: Into<axum::BoxError>,
 {
     let started = Instant::now();
-    let request_id = lambda_http::RequestExt::lambda_context_ref(&request)
-        .map(|c| c.request_id.clone())
-        .unwrap_or_default();
+    let context = lambda_http::RequestExt::lambda_context_ref(&request);
+    let request_id = context.map(|c| c.request_id.clone()).unwrap_or_default();
+    let parent =
+        request.headers().get("traceparent").and_then(|v| v.to_str().ok()).and_then(SpanContext::parse);
+    let traced = Span::begin(SpanKind::Server, parent, context.and_then(|c| c.xray_trace_id.as_deref()));
+    let (method, route) = (request.method().clone(), route(&request));
     let given =
         request.headers().get("x-correlation-id").and_then(|v| v.to_str().ok()).and_then(correlation::accept);
     let correlation_id = given.unwrap_or_else(|| request_id.clone());
     let span = tracing::info_span!(
         "request",
-        request_id, correlation_id, method = %request.method(), workspace = Empty, key = Empty
+        request_id, correlation_id, trace_id = format_args!("{:032x}", traced.context().trace),
+        method = %request.method(), workspace = Empty, key = Empty
     );
     let work = async {
         let response = match accept(request, gate, meter).await {
@@ -112,13 +118,37 @@ where
             },
             Err(problem) => Problem(problem).into_response(),
         };
-        let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        tracing::info!(status = response.status().as_u16(), duration_us, "answered");
+        let status = response.status();
+        let latency = started.elapsed().as_secs_f64() * 1000.0;
+        let (errors, status_class) = (u64::from(status.is_server_error()), class(status));
+        tracing::info!(
+            target: metrics::REQUEST,
+            requests = 1u64, errors, latency, status_class, status = status.as_u16(), "answered"
+        );
         response
     };
     let work =
         REQUEST_ID.scope(RequestId(request_id.clone()), correlation::scope(correlation_id.clone(), work));
-    let mut response = work.instrument(span).await;
+    let mut response = trace::scope(traced.context(), work.instrument(span)).await;
+    let status = response.status();
+    traced.end(status.is_server_error(), || {
+        let mut attributes = vec![
+            ("http.request.method", method.as_str().into()),
+            ("http.response.status_code", status.as_u16().into()),
+            ("faas.invocation_id", request_id.as_str().into()),
+            ("piecework.correlation_id", correlation_id.as_str().into()),
+        ];
+        // The route key of the gateway is the method and the path with its parameters' names.
+        let name = match &route {
+            Some(route) => {
+                let path = route.split_once(' ').map_or(route.as_str(), |(_, path)| path);
+                attributes.push(("http.route", path.into()));
+                route.clone()
+            }
+            None => method.to_string(),
+        };
+        (name, attributes)
+    });
     dress(&mut response, &correlation_id);
     response
 }
@@ -147,6 +177,22 @@ fn source(request: &lambda_http::Request) -> Option<IpAddr> {
     match lambda_http::RequestExt::request_context_ref(request)? {
         RequestContext::ApiGatewayV2(context) => context.http.source_ip.as_deref()?.parse().ok(),
         _ => None,
+    }
+}
+
+fn route(request: &lambda_http::Request) -> Option<String> {
+    match lambda_http::RequestExt::request_context_ref(request)? {
+        RequestContext::ApiGatewayV2(context) => context.route_key.clone(),
+        _ => None,
+    }
+}
+
+fn class(status: http::StatusCode) -> &'static str {
+    match status.as_u16() {
+        200..300 => "2xx",
+        300..400 => "3xx",
+        400..500 => "4xx",
+        _ => "5xx",
     }
 }
 

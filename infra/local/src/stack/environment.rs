@@ -46,6 +46,9 @@ pub(crate) fn environment(
     env.extend(local.map(|(name, value)| (name.to_owned(), value.clone())));
     env.extend(endpoints.dns.iter().map(|dns| ("DNS_SERVER".to_owned(), dns.clone())));
     env.extend(endpoints.smtp.iter().map(|smtp| ("SMTP_CONNECT_TO".to_owned(), smtp.clone())));
+    if options.traces {
+        env.insert("TRACES".to_owned(), "log".to_owned());
+    }
     env.extend(options.env.clone());
     env
 }
