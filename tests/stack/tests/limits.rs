@@ -57,15 +57,15 @@ fn by_status(answers: &[Answer]) -> BTreeMap<u16, usize> {
 #[test]
 fn strict_requests_of_a_user_are_counted_exactly_over_all_sandboxes_and_keys() {
     run(async {
-        let stack = limited("strict=20/86400").await;
+        let stack = limited("strict=60/86400").await;
         let app = App::on(&stack, &[Scope::Verify, Scope::Read, Scope::Credits, Scope::Keys]).await;
         let other_key = app.narrowed(&["verify"]).await;
         let body = json!({ "email": "ada@gmail.com" });
         // At once, so that several sandboxes count.
         let answers =
-            join_all((0..36).map(|n| if n % 2 == 0 { &app } else { &other_key }.post("/v1/verify", &body)))
+            join_all((0..90).map(|n| if n % 2 == 0 { &app } else { &other_key }.post("/v1/verify", &body)))
                 .await;
-        assert_eq!(by_status(&answers), [(200, 20), (429, 16)].into(), "{answers:?}");
+        assert_eq!(by_status(&answers), [(200, 60), (429, 30)].into(), "{answers:?}");
         assert!(
             stack.lambda().sandboxes().iter().filter(|s| s.function == "verify-check-address").count() > 1
         );
@@ -73,15 +73,15 @@ fn strict_requests_of_a_user_are_counted_exactly_over_all_sandboxes_and_keys() {
             refused(answer, "strict");
         }
         // What was refused cost nothing, and reading goes on.
-        assert_eq!(app.balance().await["spent"], 20);
+        assert_eq!(app.balance().await["spent"], 60);
         // Somebody else has a quota of their own.
         let other = App::on(&stack, &[Scope::Verify]).await;
         let answer = other.post("/v1/verify", &body).await;
         answer.expect(200);
-        assert_eq!(standing(&answer, "strict").unwrap()["r"], 19);
+        assert_eq!(standing(&answer, "strict").unwrap()["r"], 59);
         assert_eq!(
             answer.header("ratelimit-policy"),
-            Some(r#""strict";q=20;w=86400, "strict-ip";q=240000;w=60"#)
+            Some(r#""strict";q=60;w=86400, "strict-ip";q=240000;w=60"#)
         );
         stack.stop().await;
     });
