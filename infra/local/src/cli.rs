@@ -19,7 +19,7 @@ use crate::functions::{Profile, build_functions};
 use crate::log::Terminal;
 use crate::options::{DataDir, Resolver, StackOptions};
 use crate::seed::{Seeded, first_request, seed};
-use crate::{Error, Stack, StackFile, data, demo, elsewhere, files, keys, openapi};
+use crate::{Error, Stack, StackFile, data, demo, elsewhere, files, keys, openapi, traces};
 
 /// The port of the HTTP API, or the next free one.
 const PORT: u16 = 9000;
@@ -78,6 +78,11 @@ enum Command {
         /// What it may do, separated by commas.
         #[arg(long, value_delimiter = ',')]
         scopes: Vec<String>,
+    },
+    /// Show what a request set off: the spans of a trace as a tree with durations.
+    Trace {
+        /// A trace id, or a correlation id.
+        id: String,
     },
     /// Write the OpenAPI document.
     Openapi,
@@ -145,6 +150,7 @@ async fn run(cli: Cli) -> Result<(), Error> {
         Some(Command::CreateKey { name, scopes }) => {
             say(&keys::create(&StackFile::read(&folder)?, &name, &scopes).await?)
         }
+        Some(Command::Trace { id }) => say(&traces::show(&folder.join(traces::FILE), &id)?),
         Some(Command::Openapi) => {
             let profile = profile(&cli.common);
             build(&root, profile).await?;
@@ -178,6 +184,7 @@ fn options(root: &Path, folder: &Path, common: &Common) -> Result<StackOptions, 
         resolver: if common.system_resolver { Resolver::System } else { Resolver::StandIn },
         log: Arc::new(Terminal::start()),
         schedules: true,
+        traces: true,
         ..StackOptions::new(root)
     })
 }

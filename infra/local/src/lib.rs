@@ -27,6 +27,7 @@ pub mod sources;
 pub mod stack;
 pub mod stack_file;
 pub mod template;
+pub mod traces;
 
 pub use error::Error;
 pub use functions::{Profile, build_functions};

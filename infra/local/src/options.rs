@@ -57,6 +57,8 @@ pub struct StackOptions {
     pub lambda_endpoint: Option<String>,
     /// Where the output of functions goes.
     pub log: Arc<dyn LogSink>,
+    /// Whether functions record spans, which then go to `traces.jsonl` in the data folder.
+    pub traces: bool,
     /// Whether schedules fire by themselves.
     pub schedules: bool,
     /// Sandboxes of a function that reserves no concurrency.
@@ -81,6 +83,7 @@ impl StackOptions {
             functions: true,
             lambda_endpoint: None,
             log: Arc::new(Quiet),
+            traces: false,
             schedules: false,
             max_concurrency: 10,
             binaries: BTreeMap::new(),

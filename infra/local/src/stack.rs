@@ -25,6 +25,7 @@ use crate::services::s3::S3;
 use crate::services::sqs::Sqs;
 use crate::sources::{Invoker, schedule};
 use crate::template::model::{Model, ResourceId, Site, SourceKind, Templates};
+use crate::traces::{self, Spans};
 use crate::{ACCOUNT_ID, Error, REGION};
 use environment::{STACK_KEY, credentials, environment};
 use pollers::{Pollers, sandboxes};
@@ -150,7 +151,10 @@ impl Stack {
             })
         });
         let lambda_options = LambdaOptions {
-            log: options.log.clone(),
+            log: match options.traces {
+                true => Arc::new(Spans::to(&data.join(traces::FILE), options.log.clone())?),
+                false => options.log.clone(),
+            },
             account_id: ACCOUNT_ID.to_owned(),
             region: REGION.to_owned(),
         };

@@ -6,6 +6,7 @@
 
 use std::fmt::{self, Debug};
 
+use jiff::Timestamp;
 use tracing::{
     Event, Subscriber,
     field::{Field, Visit},
@@ -20,6 +21,8 @@ use tracing_subscriber::{
     },
     registry::LookupSpan,
 };
+
+use crate::metrics;
 
 /// The format of lines and of what they take from spans.
 pub(crate) struct JsonLine {
@@ -55,6 +58,10 @@ where
         out.write_str("{\"timestamp\":\"")?;
         SystemTime.format_time(&mut out)?;
         write!(out, "\",\"level\":\"{}\"{}", event.metadata().level(), self.function)?;
+        if let Some(set) = metrics::directive(event.metadata().target()) {
+            let at = Timestamp::now().as_millisecond();
+            write!(out, ",\"_aws\":{{\"Timestamp\":{at},\"CloudWatchMetrics\":{set}}}")?;
+        }
         context.format_fields(out.by_ref(), event)?;
         for span in context.event_scope().into_iter().flatten() {
             if let Some(fields) = span.extensions().get::<FormattedFields<JsonMembers>>() {
@@ -152,6 +159,42 @@ mod tests {
         fn make_writer(&'a self) -> Self {
             self.clone()
         }
+    }
+
+    /// The lines of what `speak` logs.
+    fn logged(speak: impl FnOnce()) -> Vec<Value> {
+        let lines = Lines::default();
+        let subscriber = tracing_subscriber::fmt()
+            .fmt_fields(JsonMembers)
+            .event_format(JsonLine::of(Some("a-function")))
+            .with_writer(lines.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, speak);
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_line_with_metrics_says_which_of_its_members_they_are() {
+        let lines = logged(|| {
+            let _span = tracing::info_span!("request", request_id = "r-1").entered();
+            tracing::info!(target: metrics::REQUEST, requests = 1, errors = 0, latency = 1.25, status_class = "2xx", "answered");
+            tracing::info!("nothing to count");
+        });
+        let (line, set) = (&lines[0], &lines[0]["_aws"]["CloudWatchMetrics"][0]);
+        assert!(line["_aws"]["Timestamp"].as_i64().is_some_and(|at| at > 1_600_000_000_000));
+        assert_eq!(set["Namespace"], "Piecework");
+        for name in set["Dimensions"].as_array().unwrap().iter().flat_map(|d| d.as_array().unwrap()) {
+            assert!(line[name.as_str().unwrap()].is_string(), "{name}: {line}");
+        }
+        let metrics = set["Metrics"].as_array().unwrap();
+        assert_eq!(metrics.len(), 3);
+        for metric in metrics {
+            assert!(line[metric["Name"].as_str().unwrap()].is_number(), "{metric}: {line}");
+            assert!(["Count", "Milliseconds"].contains(&metric["Unit"].as_str().unwrap()));
+        }
+        assert_eq!(line["request_id"], "r-1");
+        assert!(lines[1].get("_aws").is_none());
     }
 
     #[test]

@@ -19,6 +19,7 @@ where
 {
     let made = Settings::from_env().and_then(|settings| {
         init_log(&settings);
+        crate::span::init(&settings);
         prepare(&settings)
     });
     let made = match made {

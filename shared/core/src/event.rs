@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{EventId, WorkspaceId, correlation, now};
+use crate::{EventId, WorkspaceId, correlation, now, trace};
 
 /// Something that happened to an entity. Stored beside the entity, shown in its timeline, and dispatched to subscribers' queues.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -26,6 +26,9 @@ pub struct DomainEvent {
     /// The correlation id of the work that caused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<String>,
+    /// The span of the work that caused it, as a W3C `traceparent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
     /// What a subscriber needs besides. No personal data.
     #[serde(default)]
     #[schema(value_type = Object)]
@@ -43,8 +46,15 @@ impl DomainEvent {
             entity: entity.to_string(),
             actor: None,
             correlation_id: correlation::current(),
+            traceparent: trace::traceparent(),
             data,
         }
+    }
+
+    /// The same event as the work under way passes it on: what comes of it is caused by this.
+    #[must_use]
+    pub fn passed_on(&self) -> Self {
+        Self { traceparent: trace::traceparent().or_else(|| self.traceparent.clone()), ..self.clone() }
     }
 
     /// The same event, with who caused it.

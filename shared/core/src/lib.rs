@@ -9,6 +9,7 @@ pub mod idempotency;
 mod problem;
 pub mod settings;
 mod time;
+pub mod trace;
 
 pub use cursor::{Cursor, CursorKey, Page, PageQuery, PageRequest};
 pub use digest::{hex, sha256};

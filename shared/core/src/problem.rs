@@ -24,6 +24,15 @@ macro_rules! kinds {
             pub fn slug(self) -> &'static str {
                 match self { $(Self::$name => $slug,)+ }
             }
+            /// The type: a URI of ours, or the registered one where there is one
+            /// (<https://www.iana.org/assignments/http-problem-types>).
+            pub fn uri(self) -> String {
+                let base = match self {
+                    Self::QuotaExceeded => "https://iana.org/assignments/http-problem-types#",
+                    _ => "https://piecework.example/problems/",
+                };
+                format!("{base}{}", self.slug())
+            }
             /// One sentence, the same for every occurrence.
             pub fn title(self) -> &'static str {
                 match self { $(Self::$name => $title,)+ }
@@ -71,6 +80,8 @@ kinds! {
     UnreadableFile = UNPROCESSABLE_ENTITY, "unreadable-file", "The file cannot be read as a list of addresses.";
     /// A declared file that is larger than the service takes.
     FileTooLarge = UNPROCESSABLE_ENTITY, "file-too-large", "The file is too large.";
+    /// A rate limit; `Retry-After` says when there is more. The type is the registered one.
+    QuotaExceeded = TOO_MANY_REQUESTS, "quota-exceeded", "Too many requests.";
     /// Something failed on our side. The cause is in the log, under the request id.
     Internal = INTERNAL_SERVER_ERROR, "internal", "Something failed on our side.";
     /// A service that we depend on does not answer. Try again.
@@ -153,8 +164,7 @@ impl Problem {
     /// The document, as `application/problem+json` has it.
     pub fn document(&self, request_id: Option<&str>) -> Value {
         let mut document = serde_json::Map::new();
-        document
-            .insert("type".into(), format!("https://piecework.example/problems/{}", self.kind.slug()).into());
+        document.insert("type".into(), self.kind.uri().into());
         document.insert("title".into(), self.kind.title().into());
         document.insert("status".into(), self.kind.status().as_u16().into());
         if let Some(detail) = &self.detail {

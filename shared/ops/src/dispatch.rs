@@ -27,8 +27,9 @@ impl Dispatcher {
     /// Sends an event to everyone who asked for its kind. Sending again after a failure repeats some: subscribers know repeats.
     pub async fn dispatch(&self, event: &DomainEvent) -> Result<(), aws::Error> {
         let subscribers = self.subscribers.get(&event.kind).map_or(&[][..], Vec::as_slice);
+        let event = event.passed_on();
         for queue in subscribers {
-            queue.send_all(&[event]).await?;
+            queue.send_all(&[&event]).await?;
         }
         tracing::info!(kind = event.kind, event = %event.id, subscribers = subscribers.len(), "event");
         Ok(())

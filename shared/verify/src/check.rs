@@ -131,7 +131,17 @@ impl SingleCheck {
                 Err(CommitError::Refused { label: CREDITS_LABEL, .. }) => {
                     plan = self.billing.plan(workspace, 1).await?
                 }
-                outcome => return Ok(outcome.map(|()| reply)?),
+                outcome => {
+                    outcome?;
+                    let one = |wanted: Status| u64::from(status == wanted);
+                    tracing::info!(
+                        target: aws::metrics::WORK,
+                        outcome = "checked", tasks = 0u64, checks = 1u64, valid = one(Status::Valid),
+                        risky = one(Status::Risky), invalid = one(Status::Invalid),
+                        unknown = one(Status::Unknown), charged = credits_charged, "checked"
+                    );
+                    return Ok(reply);
+                }
             }
         }
     }

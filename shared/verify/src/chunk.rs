@@ -9,7 +9,7 @@ use aws::{Bucket, Clients, CommitError, Cond, Deps, Key, Transaction, Update, Va
 use email::{Inspection, Status, Verification, inspect, route::MailRoute, route::SmtpOutcome};
 use futures::StreamExt as _;
 use jiff::SignedDuration;
-use piecework_core::{EventId, Settings, WorkspaceId, hex, now, settings::SettingError};
+use piecework_core::{EventId, Settings, WorkspaceId, hex, now, settings::SettingError, trace};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -59,11 +59,20 @@ pub struct ChunkMessage {
     /// The correlation id of the work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<String>,
+    /// The span that sent it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
 }
 
 impl ChunkMessage {
     pub(crate) fn of(task: &TaskRecord, first: u64) -> Self {
-        Self { workspace: task.workspace, task: task.id, first, correlation_id: task.correlation_id.clone() }
+        Self {
+            workspace: task.workspace,
+            task: task.id,
+            first,
+            correlation_id: task.correlation_id.clone(),
+            traceparent: trace::traceparent(),
+        }
     }
 }
 

@@ -53,10 +53,17 @@ impl Finisher {
         };
         let charge = task.n_charged;
         let counts = task.clone().view().verification_status;
+        let (valid, risky, invalid, unknown) = (counts.valid, counts.risky, counts.invalid, counts.unknown);
         let event = task.event(what, serde_json::json!({ "verification_status": counts, "charged": charge }));
         let update = Update::at(task.key()).set("result_bytes", bytes);
         let closed = self.verify.close(&task, to, &[task.state], update, charge, event).await?;
-        tracing::info!(id = %task.id, closed, charge, bytes, "finished");
+        if closed {
+            tracing::info!(
+                target: aws::metrics::WORK,
+                id = %task.id, outcome = what, tasks = 1u64, checks = 0u64, valid, risky, invalid, unknown,
+                charged = charge, bytes, "finished"
+            );
+        }
         Ok(())
     }
 

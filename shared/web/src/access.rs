@@ -7,13 +7,17 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use piecework_core::{CursorKey, Kind, Page, PageQuery, PageRequest, Problem as Cause, WorkspaceId};
 
-use crate::Problem;
+use crate::{
+    Problem,
+    limit::{Limiter, Meter},
+};
 
 /// What the access types need, put into every request's extensions.
 #[derive(Clone)]
 pub(crate) struct Gate {
     pub account: Option<Account>,
     pub cursors: CursorKey,
+    pub limiter: Arc<Limiter>,
 }
 
 /// An argument type that says who may call.
@@ -85,8 +89,10 @@ async fn authenticate(parts: &Parts) -> Result<(Principal, Gate), Cause> {
     let presented =
         presented.ok_or_else(|| Cause::new(Kind::Unauthenticated).detail("Send an API key in X-API-Key."))?;
     let principal = account.authenticate(presented).await?;
+    let meter = parts.extensions.get::<Meter>().cloned().unwrap_or_default();
     tracing::Span::current().record("workspace", tracing::field::display(principal.workspace));
     tracing::Span::current().record("key", tracing::field::display(principal.key));
+    gate.limiter.user(principal.user, &meter).await?;
     Ok((principal, gate))
 }
 

@@ -12,7 +12,10 @@ use utoipa::{
     },
 };
 
-use crate::access::{Access, Guarded};
+use crate::{
+    access::{Access, Guarded},
+    limit::Class,
+};
 
 /// An error: RFC 9457 problem details.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -43,13 +46,53 @@ where
 }
 
 pub(crate) fn empty() -> OpenApi {
-    let about = "Work by the piece: upload input, let it be processed, fetch the results, pay once.\n\nErrors are `application/problem+json` (RFC 9457). Lists are paged: pass `next_cursor` on as `cursor` until it is null. `Idempotency-Key` makes a POST safe to repeat for 24 hours. `X-Correlation-Id`, if sent, comes back and is in every log line of the request.";
+    let about = "Work by the piece: upload input, let it be processed, fetch the results, pay once.\n\nErrors are `application/problem+json` (RFC 9457). Lists are paged: pass `next_cursor` on as `cursor` until it is null. `Idempotency-Key` makes a POST safe to repeat for 24 hours. How often a user and an address may ask is in `RateLimit-Policy` and `RateLimit`; beyond, the answer is 429 with `Retry-After`. `X-Correlation-Id`, if sent, comes back and is in every log line of the request.";
     let info = InfoBuilder::new()
         .title("Piecework")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(about))
         .build();
     OpenApiBuilder::new().info(info).build()
+}
+
+/// The description with the class of rate limits at each operation.
+pub(crate) fn classed(mut document: OpenApi, class: Class) -> OpenApi {
+    for item in document.paths.paths.values_mut() {
+        let operations = [
+            &mut item.get,
+            &mut item.put,
+            &mut item.post,
+            &mut item.delete,
+            &mut item.options,
+            &mut item.head,
+            &mut item.patch,
+            &mut item.trace,
+        ];
+        for operation in operations.into_iter().flatten() {
+            operation.extensions.get_or_insert_default().insert("x-rate-limit".into(), class.name().into());
+        }
+    }
+    document
+}
+
+/// The answer to a caller whose quota is used up.
+fn too_many() -> utoipa::openapi::Response {
+    let header = |type_, description: &str| {
+        let mut header = Header::new(Object::with_type(SchemaType::Type(type_)));
+        header.description = Some(description.to_owned());
+        header
+    };
+    let field = "draft-ietf-httpapi-ratelimit-headers; every answer has it.";
+    ResponseBuilder::new()
+        .description("The quota of the user or of the address is used up.")
+        .content(
+            "application/problem+json",
+            Content::new(Some(RefOr::Ref(utoipa::openapi::Ref::from_schema_name("ProblemDocument")))),
+        )
+        .header("retry-after", header(Type::Integer, "Seconds until there is more."))
+        .header("ratelimit", header(Type::String, field))
+        .header("ratelimit-policy", header(Type::String, field))
+        .build()
 }
 
 fn describe<P, A: Access>() -> OpenApi
@@ -69,6 +112,7 @@ where
             .build(),
     );
     operation.responses.responses.insert("default".into(), problem);
+    operation.responses.responses.insert("429".into(), RefOr::T(too_many()));
     let mut components = Components::new();
     let mut schemas: Vec<(String, RefOr<Schema>)> = Vec::new();
     P::schemas(&mut schemas);

@@ -7,13 +7,17 @@ use axum::{
 };
 use utoipa::openapi::{HttpMethod, OpenApi};
 
-use crate::access::{Access, Guarded};
+use crate::{
+    access::{Access, Guarded},
+    limit::Class,
+};
 
 /// An endpoint, not yet wired to anything.
 pub struct Endpoint<S> {
     pub(crate) router: Router<S>,
     pub(crate) authenticates: bool,
     pub(crate) catches_all: bool,
+    pub(crate) class: Class,
     pub(crate) documents: Vec<fn() -> OpenApi>,
 }
 
@@ -29,8 +33,17 @@ impl<S: Clone + Send + Sync + 'static> Endpoint<S> {
             router: Router::new().route(path, on(filter, handler)),
             authenticates: T::Who::AUTHENTICATES,
             catches_all: false,
+            class: Class::Standard,
             documents: vec![document],
         }
+    }
+
+    /// The same endpoint under the strict rate limits: for what is costly or worth guessing at (P13). It counts in the table of
+    /// accounts, so its function needs that even where anyone may call.
+    #[must_use]
+    pub fn strict(mut self) -> Self {
+        self.class = Class::Strict;
+        self
     }
 
     /// Both endpoints in one function: for an alias of a path.
@@ -52,6 +65,7 @@ impl<S: Clone + Send + Sync + 'static> Endpoint<S> {
             router: Router::new().fallback(handler),
             authenticates: T::Who::AUTHENTICATES,
             catches_all: true,
+            class: Class::Standard,
             documents: Vec::new(),
         }
     }

@@ -7,6 +7,7 @@ mod access;
 mod document;
 mod endpoint;
 mod extract;
+mod limit;
 mod respond;
 mod run;
 
@@ -14,6 +15,7 @@ pub use access::{Access, Admin, Caller, Guarded, Public};
 pub use document::{ProblemDocument, fragment};
 pub use endpoint::Endpoint;
 pub use extract::{IdempotencyKey, Json, Path, Query};
+pub use limit::Class;
 pub use respond::{Answer, Created, Problem};
 pub use run::{prepare, run};
 

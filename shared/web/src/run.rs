@@ -1,9 +1,9 @@
 //! From an endpoint to a Lambda function: layers, ids, limits, start.
 
-use std::{process::ExitCode, time::Instant};
+use std::{net::IpAddr, process::ExitCode, sync::Arc, time::Instant};
 
 use account::Account;
-use aws::{Clients, Deps};
+use aws::{Clients, Deps, Span, SpanKind, metrics};
 use axum::{
     Router,
     body::Body,
@@ -11,8 +11,11 @@ use axum::{
 };
 use http::{HeaderName, HeaderValue, Request};
 use http_body_util::{BodyExt as _, Limited};
+use lambda_http::request::RequestContext;
 use piecework_core::{
-    CursorKey, Fault, Kind, Problem as Cause, Settings, correlation, settings::SettingError,
+    CursorKey, Fault, Kind, Problem as Cause, Settings, correlation,
+    settings::SettingError,
+    trace::{self, SpanContext},
 };
 use tower::{ServiceBuilder, ServiceExt as _};
 use tower_http::compression::{CompressionLayer, predicate::SizeAbove};
@@ -22,15 +25,17 @@ use crate::{
     Endpoint, Problem,
     access::Gate,
     extract::{MAX_BODY, RawBody},
+    limit::{Class, Limiter, Meter},
     respond::{REQUEST_ID, RequestId},
 };
 
 /// Runs the endpoint as a Lambda function. With `PIECEWORK_OPENAPI` set it prints its description and ends.
 pub fn run<S: Deps>(endpoint: fn() -> Endpoint<S>) -> ExitCode {
     if std::env::var_os("PIECEWORK_OPENAPI").is_some() {
-        return print(
-            endpoint().documents.iter().fold(crate::document::empty(), |all, one| all.merge_from(one())),
-        );
+        let endpoint = endpoint();
+        let whole =
+            endpoint.documents.iter().fold(crate::document::empty(), |all, one| all.merge_from(one()));
+        return print(crate::document::classed(whole, endpoint.class));
     }
     aws::start(|settings| prepare(endpoint(), settings), lambda_http::run)
 }
@@ -51,7 +56,12 @@ type Served = tower::util::BoxCloneSyncService<lambda_http::Request, Response, s
 /// The endpoint with everything around it: what `run` serves.
 pub fn prepare<S: Deps>(endpoint: Endpoint<S>, settings: &Settings) -> Result<Served, SettingError> {
     let clients = Clients::new();
+    let counts = endpoint.authenticates || endpoint.class == Class::Strict;
+    let counters = counts.then(|| Limiter::table(settings, &clients)).transpose()?;
+    let limiter = Arc::new(Limiter::new(endpoint.class, counters, settings)?);
+    let policy = limiter.policy(endpoint.authenticates);
     let gate = Gate {
+        limiter,
         account: endpoint.authenticates.then(|| Account::new(settings, &clients)).transpose()?,
         cursors: CursorKey::new(settings.secret("CURSOR_KEY", "cursor-key-for-development-only")?),
     };
@@ -66,30 +76,39 @@ pub fn prepare<S: Deps>(endpoint: Endpoint<S>, settings: &Settings) -> Result<Se
     let compress = CompressionLayer::new().compress_when(SizeAbove::new(1024));
     let inner = ServiceBuilder::new().layer(compress).service(router);
     Ok(Served::new(tower::service_fn(move |request: lambda_http::Request| {
-        let (inner, gate) = (inner.clone(), gate.clone());
-        async move { Ok(answer(inner, gate, request).await) }
+        let (inner, gate, policy) = (inner.clone(), gate.clone(), policy.clone());
+        async move {
+            let meter = Meter::default();
+            let mut response = answer(inner, gate, meter.clone(), request).await;
+            meter.dress(response.headers_mut(), policy.as_ref());
+            Ok(response)
+        }
     })))
 }
 
-async fn answer<I, B>(mut inner: I, gate: Gate, request: lambda_http::Request) -> Response
+async fn answer<I, B>(mut inner: I, gate: Gate, meter: Meter, request: lambda_http::Request) -> Response
 where
     I: tower::Service<Request<Body>, Response = Response<B>, Error = std::convert::Infallible>,
     B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
     B::Error: Into<axum::BoxError>,
 {
     let started = Instant::now();
-    let request_id = lambda_http::RequestExt::lambda_context_ref(&request)
-        .map(|c| c.request_id.clone())
-        .unwrap_or_default();
+    let context = lambda_http::RequestExt::lambda_context_ref(&request);
+    let request_id = context.map(|c| c.request_id.clone()).unwrap_or_default();
+    let parent =
+        request.headers().get("traceparent").and_then(|v| v.to_str().ok()).and_then(SpanContext::parse);
+    let traced = Span::begin(SpanKind::Server, parent, context.and_then(|c| c.xray_trace_id.as_deref()));
+    let (method, route) = (request.method().clone(), route(&request));
     let given =
         request.headers().get("x-correlation-id").and_then(|v| v.to_str().ok()).and_then(correlation::accept);
     let correlation_id = given.unwrap_or_else(|| request_id.clone());
     let span = tracing::info_span!(
         "request",
-        request_id, correlation_id, method = %request.method(), workspace = Empty, key = Empty
+        request_id, correlation_id, trace_id = format_args!("{:032x}", traced.context().trace),
+        method = %request.method(), workspace = Empty, key = Empty
     );
     let work = async {
-        let response = match accept(request, gate).await {
+        let response = match accept(request, gate, meter).await {
             Ok(request) => match inner.ready().await {
                 Ok(inner) => match inner.call(request).await {
                     Ok(response) => response.map(Body::new),
@@ -99,19 +118,46 @@ where
             },
             Err(problem) => Problem(problem).into_response(),
         };
-        let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        tracing::info!(status = response.status().as_u16(), duration_us, "answered");
+        let status = response.status();
+        let latency = started.elapsed().as_secs_f64() * 1000.0;
+        let (errors, status_class) = (u64::from(status.is_server_error()), class(status));
+        tracing::info!(
+            target: metrics::REQUEST,
+            requests = 1u64, errors, latency, status_class, status = status.as_u16(), "answered"
+        );
         response
     };
     let work =
         REQUEST_ID.scope(RequestId(request_id.clone()), correlation::scope(correlation_id.clone(), work));
-    let mut response = work.instrument(span).await;
+    let mut response = trace::scope(traced.context(), work.instrument(span)).await;
+    let status = response.status();
+    traced.end(status.is_server_error(), || {
+        let mut attributes = vec![
+            ("http.request.method", method.as_str().into()),
+            ("http.response.status_code", status.as_u16().into()),
+            ("faas.invocation_id", request_id.as_str().into()),
+            ("piecework.correlation_id", correlation_id.as_str().into()),
+        ];
+        // The route key of the gateway is the method and the path with its parameters' names.
+        let name = match &route {
+            Some(route) => {
+                let path = route.split_once(' ').map_or(route.as_str(), |(_, path)| path);
+                attributes.push(("http.route", path.into()));
+                route.clone()
+            }
+            None => method.to_string(),
+        };
+        (name, attributes)
+    });
     dress(&mut response, &correlation_id);
     response
 }
 
-/// Buffers the body, within bounds, and lays what extractors need into the request.
-async fn accept(request: lambda_http::Request, gate: Gate) -> Result<Request<Body>, Cause> {
+/// Counts the caller's address, buffers the body, within bounds, and lays what extractors need into the request.
+async fn accept(request: lambda_http::Request, gate: Gate, meter: Meter) -> Result<Request<Body>, Cause> {
+    if let Some(address) = source(&request) {
+        gate.limiter.address(address, &meter).await?;
+    }
     let (mut parts, body) = request.into_parts();
     let body = Limited::new(body, MAX_BODY).collect().await.map_err(|_| {
         Cause::new(Kind::BodyTooLarge)
@@ -122,7 +168,32 @@ async fn accept(request: lambda_http::Request, gate: Gate) -> Result<Request<Bod
     })?;
     parts.extensions.insert(RawBody(body.to_bytes()));
     parts.extensions.insert(gate);
+    parts.extensions.insert(meter);
     Ok(Request::from_parts(parts, Body::empty()))
+}
+
+/// Who asks, as the gateway saw it. A header could say anything.
+fn source(request: &lambda_http::Request) -> Option<IpAddr> {
+    match lambda_http::RequestExt::request_context_ref(request)? {
+        RequestContext::ApiGatewayV2(context) => context.http.source_ip.as_deref()?.parse().ok(),
+        _ => None,
+    }
+}
+
+fn route(request: &lambda_http::Request) -> Option<String> {
+    match lambda_http::RequestExt::request_context_ref(request)? {
+        RequestContext::ApiGatewayV2(context) => context.route_key.clone(),
+        _ => None,
+    }
+}
+
+fn class(status: http::StatusCode) -> &'static str {
+    match status.as_u16() {
+        200..300 => "2xx",
+        300..400 => "3xx",
+        400..500 => "4xx",
+        _ => "5xx",
+    }
 }
 
 /// The headers that every answer has (P18). Cross-origin headers are the gateway's business.

@@ -2,8 +2,8 @@
 
 use std::{future::Future, process::ExitCode};
 
-use aws::Deps;
-use piecework_core::correlation;
+use aws::{Deps, Span, SpanKind};
+use piecework_core::{correlation, trace};
 use tracing::Instrument as _;
 
 use crate::{Failure, start};
@@ -19,9 +19,19 @@ where
         |_, _| Ok(()),
         |deps: D, (), event| {
             let request_id = event.context.request_id;
-            let span = tracing::info_span!("schedule", request_id, correlation_id = request_id);
+            let traced = Span::begin(SpanKind::Internal, None, event.context.xray_trace_id.as_deref());
+            let trace_id = format!("{:032x}", traced.context().trace);
+            let span = tracing::info_span!("schedule", request_id, correlation_id = request_id, trace_id);
             let work = handler(deps);
-            async move { Ok(correlation::scope(request_id, work.instrument(span)).await?) }
+            async move {
+                let work = correlation::scope(request_id.clone(), work.instrument(span));
+                let outcome = trace::scope(traced.context(), work).await;
+                traced.end(outcome.is_err(), || {
+                    let attributes = vec![("piecework.correlation_id", request_id.as_str().into())];
+                    ("schedule".to_owned(), attributes)
+                });
+                Ok(outcome?)
+            }
         },
     )
 }

@@ -1,13 +1,16 @@
 //! Changes from a table's stream, in order within a partition.
 
-use std::{future::Future, process::ExitCode};
+use std::{future::Future, process::ExitCode, time::Instant};
 
-use aws::Deps;
+use aws::{Deps, Span, SpanKind, metrics};
 use aws_lambda_events::{
     dynamodb::Event,
     streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse},
 };
-use piecework_core::correlation;
+use piecework_core::{
+    correlation,
+    trace::{self, SpanContext},
+};
 use serde::{Deserialize, de::DeserializeOwned};
 use tracing::Instrument as _;
 
@@ -26,17 +29,20 @@ impl StreamRecord {
         serde_dynamo::from_item(self.new_image.clone()).ok()
     }
 
-    /// The correlation id of the work behind the change, where the change is an event.
-    fn correlation_id(&self) -> Option<String> {
+    /// The correlation id and the span of the work behind the change, where the change is an event.
+    fn origin(&self) -> (Option<String>, Option<SpanContext>) {
         #[derive(Deserialize)]
         struct Item {
             event: Event,
         }
         #[derive(Deserialize)]
         struct Event {
-            correlation_id: String,
+            correlation_id: Option<String>,
+            traceparent: Option<String>,
         }
-        correlation::accept(&self.new_image::<Item>()?.event.correlation_id)
+        let Some(Item { event }) = self.new_image() else { return (None, None) };
+        let id = event.correlation_id.as_deref().and_then(correlation::accept);
+        (id, event.traceparent.as_deref().and_then(SpanContext::parse))
     }
 }
 
@@ -58,11 +64,38 @@ where
                 let mut response = DynamoDbEventResponse::default();
                 for record in batch.records {
                     let sequence = record.change.sequence_number.clone().unwrap_or_default();
+                    let source = record.event_source_arn.clone();
                     let record = StreamRecord { name: record.event_name, new_image: record.change.new_image };
-                    let correlation_id = record.correlation_id().unwrap_or_else(|| request_id.clone());
-                    let span = tracing::info_span!("change", request_id, correlation_id, sequence);
-                    let work = handler(deps.clone(), record).instrument(span);
-                    if let Err(error) = correlation::scope(correlation_id, work).await {
+                    let (correlation_id, parent) = record.origin();
+                    let correlation_id = correlation_id.unwrap_or_else(|| request_id.clone());
+                    let traced =
+                        Span::begin(SpanKind::Consumer, parent, event.context.xray_trace_id.as_deref());
+                    let started = Instant::now();
+                    let trace_id = format!("{:032x}", traced.context().trace);
+                    let span = tracing::info_span!("change", request_id, correlation_id, trace_id, sequence);
+                    let work = handler(deps.clone(), record).instrument(span.clone());
+                    let work = correlation::scope(correlation_id.clone(), work);
+                    let outcome = trace::scope(traced.context(), work).await;
+                    let table = source.as_deref().and_then(|arn| arn.split('/').nth(1)).unwrap_or_default();
+                    traced.end(outcome.is_err(), || {
+                        let attributes = vec![
+                            ("messaging.system", "aws_dynamodb_streams".into()),
+                            ("messaging.operation.type", "process".into()),
+                            ("messaging.destination.name", table.into()),
+                            ("faas.invocation_id", request_id.as_str().into()),
+                            ("piecework.correlation_id", correlation_id.as_str().into()),
+                        ];
+                        (format!("process {table}"), attributes)
+                    });
+                    let latency = started.elapsed().as_secs_f64() * 1000.0;
+                    let (handled, retried) = (u64::from(outcome.is_ok()), u64::from(outcome.is_err()));
+                    span.in_scope(|| {
+                        tracing::info!(
+                            target: metrics::MESSAGE,
+                            handled, retried, rejected = 0u64, latency, "change handled"
+                        );
+                    });
+                    if let Err(error) = outcome {
                         tracing::error!(%error, sequence, "the stream stops here and resumes");
                         let mut failure = DynamoDbBatchItemFailure::default();
                         failure.item_identifier = Some(sequence);

@@ -6,6 +6,7 @@ mod api;
 mod engine;
 mod functions;
 mod list;
+mod load;
 mod million;
 mod report;
 mod sandbox;
@@ -36,6 +37,8 @@ enum What {
     Functions(functions::Options),
     /// A list of a million rows through the stack.
     Million(million::Options),
+    /// Many clients at once through the stack, and under low rate limits.
+    Load(load::Options),
     /// The engine alone beside another validator (needs Python and, the first time, PyPI).
     Engine(engine::Options),
 }
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().what {
         What::Functions(options) => functions::run(&options),
         What::Million(options) => million::run(&options),
+        What::Load(options) => load::run(&options),
         What::Engine(options) => engine::run(&options),
     };
     match done {

@@ -6,7 +6,7 @@ use web::prelude::*;
 
 /// This function's endpoint.
 pub fn endpoint() -> Endpoint<SingleCheck> {
-    web::endpoint!(check_address)
+    web::endpoint!(check_address).strict()
 }
 
 /// Verifies one address.

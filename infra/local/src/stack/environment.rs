@@ -15,6 +15,9 @@ pub(crate) fn credentials(name: &str) -> (String, String) {
     (name.to_uppercase().replace('-', "_"), format!("{name}-secret"))
 }
 
+/// So many that neither a demonstration nor a test of something else comes near.
+const RATE_LIMITS: &str = "standard=1000000/60,standard-ip=1000000/60,strict=1000000/60,strict-ip=1000000/60";
+
 /// Defaults, then the template, then what must be so on this machine, then the caller's overrides.
 pub(crate) fn environment(
     function: &Function,
@@ -38,10 +41,14 @@ pub(crate) fn environment(
         ("AWS_REGION", REGION),
         ("AWS_DEFAULT_REGION", REGION),
         ("AWS_S3_USE_PATH_STYLE", "1"),
+        ("RATE_LIMITS", RATE_LIMITS),
     ]));
     env.extend(local.map(|(name, value)| (name.to_owned(), value.clone())));
     env.extend(endpoints.dns.iter().map(|dns| ("DNS_SERVER".to_owned(), dns.clone())));
     env.extend(endpoints.smtp.iter().map(|smtp| ("SMTP_CONNECT_TO".to_owned(), smtp.clone())));
+    if options.traces {
+        env.insert("TRACES".to_owned(), "log".to_owned());
+    }
     env.extend(options.env.clone());
     env
 }

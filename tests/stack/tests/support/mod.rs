@@ -1,12 +1,13 @@
 //! A stack that the tests share, and customers who use it.
 
 mod operator;
+mod watch;
 
 use std::{
     collections::BTreeMap,
     future::Future,
     path::Path,
-    sync::{LazyLock, Once},
+    sync::{Arc, LazyLock, Once},
     time::{Duration, Instant},
 };
 
@@ -20,6 +21,7 @@ pub use operator::Operator;
 use piecework_core::WorkspaceId;
 use reqwest::{Client, Method, RequestBuilder, header::HeaderMap};
 use serde_json::{Value, json};
+use watch::{Watch, nothing_leaked};
 
 /// How long anything may take before a test says that it does not happen.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -54,13 +56,16 @@ pub async fn start(change: impl FnOnce(&mut StackOptions)) -> Stack {
     let mut options = StackOptions::new(root());
     options.data = DataDir::Temp;
     options.visibility_cap = Some(Duration::from_secs(3));
+    options.log = Arc::new(Watch);
     change(&mut options);
     Stack::start(options).await.unwrap()
 }
 
 /// Runs a test on the stack that all share.
 pub fn run<F: Future>(test: F) -> F::Output {
-    SHARED.runtime.block_on(test)
+    let output = SHARED.runtime.block_on(test);
+    nothing_leaked();
+    output
 }
 
 /// The stack that all share.

@@ -221,3 +221,25 @@ fn every_stack_has_room_to_grow() {
         assert!(size < MOST_RESOURCES, "{stack} has {size} resources: split it");
     }
 }
+
+#[test]
+fn what_is_costly_or_worth_guessing_at_is_under_the_strict_rate_limits_and_every_operation_says_429() {
+    let described = json("openapi.json");
+    let mut strict = 0;
+    for (path, item) in described["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let guarded = ["/v1/verify", "/v1/ai/", "/v1/auth/"].iter().any(|p| match p.strip_suffix('/') {
+                Some(_) => path.starts_with(p),
+                None => path == p,
+            });
+            let class = if guarded { "strict" } else { "standard" };
+            assert_eq!(operation["x-rate-limit"], class, "{method} {path}");
+            strict += usize::from(guarded);
+            let headers = operation["responses"]["429"]["headers"].as_object();
+            let headers: BTreeSet<&str> =
+                headers.into_iter().flat_map(|h| h.keys()).map(String::as_str).collect();
+            assert_eq!(headers, ["ratelimit", "ratelimit-policy", "retry-after"].into(), "{method} {path}");
+        }
+    }
+    assert!(strict > 0);
+}
