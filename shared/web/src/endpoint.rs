@@ -9,7 +9,7 @@ use utoipa::openapi::{HttpMethod, OpenApi};
 
 use crate::{
     access::{Access, Guarded},
-    limit::Class,
+    limit::{Class, Tell, tell},
 };
 
 /// An endpoint, not yet wired to anything.
@@ -18,6 +18,8 @@ pub struct Endpoint<S> {
     pub(crate) authenticates: bool,
     pub(crate) catches_all: bool,
     pub(crate) class: Class,
+    /// How the table counts; none where each sandbox counts for itself.
+    pub(crate) counts: Option<Tell>,
     pub(crate) documents: Vec<fn() -> OpenApi>,
 }
 
@@ -34,6 +36,7 @@ impl<S: Clone + Send + Sync + 'static> Endpoint<S> {
             authenticates: T::Who::AUTHENTICATES,
             catches_all: false,
             class: Class::Standard,
+            counts: counts::<T::Who>(),
             documents: vec![document],
         }
     }
@@ -43,6 +46,7 @@ impl<S: Clone + Send + Sync + 'static> Endpoint<S> {
     #[must_use]
     pub fn strict(mut self) -> Self {
         self.class = Class::Strict;
+        self.counts = Some(tell);
         self
     }
 
@@ -51,6 +55,7 @@ impl<S: Clone + Send + Sync + 'static> Endpoint<S> {
     pub fn and(mut self, other: Self) -> Self {
         self.router = self.router.merge(other.router);
         self.authenticates |= other.authenticates;
+        self.counts = self.counts.or(other.counts);
         self.documents.extend(other.documents);
         self
     }
@@ -66,9 +71,15 @@ impl<S: Clone + Send + Sync + 'static> Endpoint<S> {
             authenticates: T::Who::AUTHENTICATES,
             catches_all: true,
             class: Class::Standard,
+            counts: counts::<T::Who>(),
             documents: Vec::new(),
         }
     }
+}
+
+/// Where callers are known, the table that has their keys counts too.
+fn counts<A: Access>() -> Option<Tell> {
+    if A::AUTHENTICATES { Some(tell) } else { None }
 }
 
 fn filter(method: &HttpMethod) -> MethodFilter {

@@ -6,6 +6,7 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
+    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -89,11 +90,24 @@ fn policies(class: Class, text: Option<&str>) -> Result<(Policy, Policy), Settin
     })
 }
 
+/// Moves a counter and gives its sum. A pointer, and not a call, so that a function that counts for itself alone does not link a
+/// client for DynamoDB.
+pub(crate) type Tell =
+    fn(Table, Update) -> Pin<Box<dyn Future<Output = Result<Option<u32>, aws::Error>> + Send>>;
+
+/// The only [`Tell`].
+pub(crate) fn tell(
+    table: Table,
+    update: Update,
+) -> Pin<Box<dyn Future<Output = Result<Option<u32>, aws::Error>> + Send>> {
+    Box::pin(async move { Ok(table.update::<Counter>(update).await?.map(|counter| counter.n)) })
+}
+
 /// Counts the requests of one endpoint's callers.
 pub(crate) struct Limiter {
     user: Policy,
     ip: Policy,
-    table: Option<Table>,
+    counters: Option<(Table, Tell)>,
     /// Addresses are personal data: the table sees them hashed under this.
     salt: SecretString,
     seen: Mutex<HashMap<String, Count>>,
@@ -125,10 +139,14 @@ struct Standing {
 pub(crate) struct Meter(Arc<Mutex<Vec<Standing>>>);
 
 impl Limiter {
-    pub fn new(class: Class, table: Option<Table>, settings: &Settings) -> Result<Self, SettingError> {
+    pub fn new(
+        class: Class,
+        counters: Option<(Table, Tell)>,
+        settings: &Settings,
+    ) -> Result<Self, SettingError> {
         let (user, ip) = policies(class, settings.text("RATE_LIMITS"))?;
         let salt = settings.secret("CURSOR_KEY", "rate-limit-salt-for-development")?;
-        Ok(Self { user, ip, table, salt, seen: Mutex::default() })
+        Ok(Self { user, ip, counters, salt, seen: Mutex::default() })
     }
 
     /// The table with the counters: the one that has the keys, which every function with callers may already update.
@@ -165,14 +183,14 @@ impl Limiter {
     ) -> Result<(), Cause> {
         let at = now().as_second();
         let window = at - at.rem_euclid(policy.window);
-        let (mut count, tell) = self.note(policy, subject, window);
-        let mut refused = tell.is_none();
-        if let (Some(untold @ 1..), Some(table)) = (tell, &self.table) {
+        let (mut count, untold) = self.note(policy, subject, window);
+        let mut refused = untold.is_none();
+        if let (Some(untold @ 1..), Some((table, tell))) = (untold, &self.counters) {
             let key = Key::new(format!("RATE#{}#{}", policy.name, stored()), window.to_string());
             let update =
                 Update::at(key).add("n", untold.into()).set("expires_at", window + policy.window + KEPT);
-            match tokio::time::timeout(PATIENCE, table.update::<Counter>(update)).await {
-                Ok(Ok(Some(Counter { n }))) => {
+            match tokio::time::timeout(PATIENCE, tell(table.clone(), update)).await {
+                Ok(Ok(Some(n))) => {
                     refused = n > policy.quota;
                     count.told = n;
                 }
@@ -221,7 +239,7 @@ impl Limiter {
             return (*count, None);
         }
         count.untold += 1;
-        if self.table.is_none() || count.untold < policy.share {
+        if self.counters.is_none() || count.untold < policy.share {
             return (*count, Some(0));
         }
         // If the table cannot be told, they still count here.
@@ -330,7 +348,7 @@ mod tests {
             ("AWS_SECRET_ACCESS_KEY", "b"),
         ];
         let clients = Clients::with_values(nobody.map(|(n, v)| (n.to_owned(), v.to_owned())));
-        let table = Some(Table::new(&clients, "nowhere"));
+        let table = Some((Table::new(&clients, "nowhere"), tell as Tell));
         let limiter = Limiter::new(Class::Strict, table, &settings("strict=5/86400")).unwrap();
         assert!(limiter.user(UserId::new(), &Meter::default()).await.is_ok());
     }

@@ -25,7 +25,7 @@ use crate::{
     Endpoint, Problem,
     access::Gate,
     extract::{MAX_BODY, RawBody},
-    limit::{Class, Limiter, Meter},
+    limit::{Limiter, Meter},
     respond::{REQUEST_ID, RequestId},
 };
 
@@ -56,8 +56,7 @@ type Served = tower::util::BoxCloneSyncService<lambda_http::Request, Response, s
 /// The endpoint with everything around it: what `run` serves.
 pub fn prepare<S: Deps>(endpoint: Endpoint<S>, settings: &Settings) -> Result<Served, SettingError> {
     let clients = Clients::new();
-    let counts = endpoint.authenticates || endpoint.class == Class::Strict;
-    let counters = counts.then(|| Limiter::table(settings, &clients)).transpose()?;
+    let counters = endpoint.counts.map(|tell| Ok((Limiter::table(settings, &clients)?, tell))).transpose()?;
     let limiter = Arc::new(Limiter::new(endpoint.class, counters, settings)?);
     let policy = limiter.policy(endpoint.authenticates);
     let gate = Gate {
