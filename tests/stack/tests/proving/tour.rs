@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use account::Scope;
 use local::Stack;
-use local_gate::{Call, Fault, Rule};
+use local_gate::{Call, Fault, Rule, Trigger};
 use reqwest::Method;
 use serde_json::json;
 
@@ -12,6 +12,13 @@ use crate::{
     chaos::outcome::settled,
     support::{Answer, App, Operator, until},
 };
+
+/// The processors behind the queues.
+const PROCESSORS: [&str; 4] =
+    ["verify-split-list", "verify-check-chunk", "verify-finish-task", "verify-record-usage"];
+
+/// How often the SDK makes a call before it gives up.
+const ATTEMPTS: u32 = 3;
 
 /// A request or a message and what its function asked of AWS.
 pub struct Step {
@@ -136,9 +143,7 @@ impl<'a> Tour<'a> {
         let id = made["id"].as_str().unwrap().to_owned();
         self.app.finished(&id).await;
         self.used(5).await;
-        for function in
-            ["verify-split-list", "verify-check-chunk", "verify-finish-task", "verify-record-usage"]
-        {
+        for function in PROCESSORS {
             self.take(&format!("{function}, a list of 3 addresses at 2 domains"), function);
         }
         self.send(route, "a repeat", repeated).await;
@@ -242,14 +247,13 @@ impl<'a> Tour<'a> {
         let trigger = rule("verify-split-list", 6, 1, Fault::KillBefore);
         app.finished(&app.task(&list).await).await;
         assert!(trigger.hit());
-        // Every processor fails once, and says when it wants its message again.
-        for function in
-            ["verify-split-list", "verify-check-chunk", "verify-finish-task", "verify-record-usage"]
-        {
-            rule(function, 1, 3, Fault::Fail);
-        }
+        // Every processor fails once, and says when it wants its message again. What went before must be over, to the last address
+        // of three lists in the usage: a second message in hand would share the failures, and each would pass by trying again.
+        self.used(8 + 3 * 2).await;
+        let failures = PROCESSORS.map(|function| rule(function, 1, ATTEMPTS, Fault::Fail));
         let id = app.task(&list).await;
         app.finished(&id).await;
+        until("the failures", || async { failures.iter().all(Trigger::hit).then_some(()) }).await;
         settled(app).await;
         // Its results have aged out.
         let (bucket, s3) = (self.stack.bucket("VerifyBucket").unwrap(), self.stack.s3().handle());
