@@ -80,6 +80,13 @@ fn build(
 ) -> Result<(), Error> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(["build", "--quiet", "--message-format=json-render-diagnostics"]).current_dir(root);
+    // What cargo told this process about its own package. Passed on, it makes build scripts that look at it (ring's does) run
+    // again, and everything above them is compiled again.
+    for (name, _) in std::env::vars_os() {
+        if ["CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|p| name.to_string_lossy().starts_with(p)) {
+            command.env_remove(name);
+        }
+    }
     let each = names.iter().flat_map(|name| ["-p", name]);
     match (std::env::var(SELECTION), profile) {
         (Ok(selection), Profile::Debug) => command.args(selection.split_whitespace()),
