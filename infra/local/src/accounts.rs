@@ -79,8 +79,21 @@ impl Accounts {
     /// # Errors
     /// If the store refuses.
     pub async fn create(&self, name: &str, scopes: &[Scope]) -> Result<NewAccount, Error> {
+        self.create_with(name, None, scopes).await
+    }
+
+    /// Makes an account whose user has a verified address.
+    ///
+    /// # Errors
+    /// If the store refuses.
+    pub async fn create_with(
+        &self,
+        name: &str,
+        email: Option<&str>,
+        scopes: &[Scope],
+    ) -> Result<NewAccount, Error> {
         let failed = |e: account::Error| Error::Seed(e.to_string());
-        let new = NewUser { user: UserId::new(), name: name.to_owned() };
+        let new = NewUser { user: UserId::new(), name: name.to_owned(), email: email.map(str::to_owned) };
         let made = self.account.provision(&self.billing, &new).await.map_err(failed)?;
         let key = NewKey { name: name.to_owned(), scopes: scopes.to_vec(), expires_at: None };
         let key = self.account.create_key(made.user, made.workspace, key).await.map_err(failed)?;

@@ -1,11 +1,21 @@
 //! Users, workspaces and API keys: who calls, and what they may do.
 
 mod error;
+mod invitation;
 mod key;
 mod permission;
 mod store;
+mod workspace;
 
 pub use error::Error;
+pub use invitation::{
+    Acceptance, CreatedInvitation, Invitation, InvitationId, InvitationState, Invitations, NewInvitation,
+};
 pub use key::{ApiKey, ApiKeyToken, CreatedKey, NewKey};
-pub use permission::{CanManageKeys, CanRead, CanReadCredits, CanVerify, IsAdmin, Permission, Scope};
+pub use permission::{
+    Allowed, CanDeleteWorkspace, CanInvite, CanManageKeys, CanManageMembers, CanManagePersonalData, CanRead,
+    CanReadCredits, CanRenameWorkspace, CanSeeWorkspaces, CanVerify, IsAdmin, PERMISSIONS, Permission, Role,
+    Scope,
+};
 pub use store::{Account, NewUser, Principal, Provisioned};
+pub use workspace::{Member, Membership, NewRole, NewWorkspace, Transfer, Workspace};

@@ -1,5 +1,5 @@
-//! Accounts in DynamoDB: `USER#<user>`/`PROFILE`, `WSP#<workspace>`/`META`, `WSP#<workspace>`/`MEMBER#<user>`,
-//! `KEY#<key>`/`KEY` (listed through `gsi1`: `WSP#<workspace>#KEYS` by id).
+//! Accounts in DynamoDB: `USER#<user>`/`PROFILE`, `KEY#<key>`/`KEY` (listed through `gsi1`: `WSP#<workspace>#KEYS` by id), and
+//! what `workspace.rs` says of workspaces.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,11 @@ use piecework_core::{
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 
-use crate::{ApiKey, ApiKeyToken, CreatedKey, Error, NewKey, Scope, key::KeyRecord};
+use crate::{
+    ApiKey, ApiKeyToken, CreatedKey, Error, NewKey, Role, Scope,
+    key::KeyRecord,
+    workspace::{LiveKey, allows, create_in, live_key, member_key, meta_key},
+};
 
 /// How stale `last_used_at` may be before it costs a write (P5).
 const LAST_USED_GRAIN: SignedDuration = SignedDuration::from_hours(1);
@@ -20,7 +24,7 @@ const LAST_USED_GRAIN: SignedDuration = SignedDuration::from_hours(1);
 /// Accounts.
 #[derive(Clone)]
 pub struct Account {
-    table: Table,
+    pub(crate) table: Table,
 }
 
 /// Who calls: the user and workspace behind the credentials, and what they may do.
@@ -50,6 +54,8 @@ pub struct NewUser {
     pub user: UserId,
     /// What people call them.
     pub name: String,
+    /// Their address, if it is verified.
+    pub email: Option<String>,
 }
 
 /// A user's own workspace.
@@ -69,42 +75,43 @@ impl Deps for Account {
     }
 }
 
-fn key_key(id: KeyId) -> Key {
+pub(crate) fn key_key(id: KeyId) -> Key {
     Key::new(format!("KEY#{id}"), "KEY")
 }
 
-#[derive(Serialize, Deserialize)]
-struct Profile {
-    pk: String,
-    sk: String,
-    name: String,
-    workspace: WorkspaceId,
-    created_at: Timestamp,
+pub(crate) fn profile_key(user: UserId) -> Key {
+    Key::new(format!("USER#{user}"), "PROFILE")
+}
+
+/// A user as kept.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Profile {
+    pub pk: String,
+    pub sk: String,
+    pub name: String,
+    /// Verified by whoever vouches for the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    pub workspace: WorkspaceId,
+    pub created_at: Timestamp,
 }
 
 impl Account {
     /// Makes a user, their personal workspace and their signup grant in one transaction. Once per user, however often asked.
     pub async fn provision(&self, billing: &Billing, new: &NewUser) -> Result<Provisioned, Error> {
         let workspace = WorkspaceId::new();
-        let at = now();
-        let pk = format!("USER#{}", new.user);
+        let Key { pk, sk } = profile_key(new.user);
         let mut transaction = Transaction::new();
         let profile = Profile {
             pk: pk.clone(),
-            sk: "PROFILE".into(),
+            sk,
             name: new.name.clone(),
+            email: new.email.clone(),
             workspace,
-            created_at: at,
+            created_at: now(),
         };
         transaction.create("user", &self.table, &profile);
-        let pk_of_workspace = format!("WSP#{workspace}");
-        let item = |sk: String, role: Option<&str>| {
-            serde_json::json!({
-                "pk": pk_of_workspace, "sk": sk, "owner": new.user, "role": role, "created_at": at
-            })
-        };
-        transaction.create("workspace", &self.table, &item("META".into(), None));
-        transaction.create("member", &self.table, &item(format!("MEMBER#{}", new.user), Some("owner")));
+        create_in(&mut transaction, &self.table, workspace, new.user, new.name.clone(), true);
         let event = DomainEvent::new(
             "account.user.created",
             workspace,
@@ -152,7 +159,7 @@ impl Account {
         })
     }
 
-    /// Makes a key for a user's workspace. The token in the answer is the only copy.
+    /// Makes a key for a member of a workspace. The token in the answer is the only copy.
     pub async fn create_key(
         &self,
         user: UserId,
@@ -189,9 +196,25 @@ impl Account {
             serde_json::json!({ "scopes": record.key.scopes }),
         );
         let mut transaction = Transaction::new();
+        let role = match allows(Role::Member, &record.key.scopes) {
+            true => Cond::Present("pk"),
+            false => Cond::eq("role", Role::Owner.name()),
+        };
+        transaction.check("member", &self.table, &member_key(workspace, user), role);
+        // Whoever takes keys away in the meantime sees by the count that there is one more.
+        let update = Update::at(meta_key(workspace)).add("keys", 1).when(Cond::Present("pk"));
+        transaction.update("workspace", &self.table, update.when(Cond::Absent("deleted_at")));
         transaction.create("key", &self.table, &record);
+        let Key { pk: live_pk, sk } = live_key(workspace, token.id);
+        let live = LiveKey { pk: live_pk, sk, key: token.id, user, scopes: record.key.scopes.clone() };
+        transaction.create("live key", &self.table, &live);
         transaction.create("event", &self.table, &aws::event_item(&pk, &event.by(user)));
-        transaction.commit().await.map_err(aws::Error::from)?;
+        match transaction.commit().await {
+            Ok(()) => {}
+            Err(CommitError::Refused { label: "member", .. }) => return Err(Error::ScopeNotHeld),
+            Err(CommitError::Refused { label: "workspace", .. }) => return Err(Error::NoSuchWorkspace),
+            Err(error) => return Err(error.into()),
+        }
         Ok(CreatedKey { key: record.key, token: text.expose_secret().to_owned() })
     }
 
@@ -221,6 +244,7 @@ impl Account {
         let event = DomainEvent::new("account.key.revoked", caller.workspace, id, serde_json::json!({}));
         let mut transaction = Transaction::new();
         transaction.update("key", &self.table, update);
+        transaction.delete("live key", &self.table, &live_key(caller.workspace, id));
         transaction.create("event", &self.table, &aws::event_item(&pk, &event.by(caller.user)));
         match transaction.commit().await {
             Ok(()) => Ok(()),
