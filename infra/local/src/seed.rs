@@ -23,11 +23,10 @@ pub struct Seeded {
 /// If a service refuses.
 pub async fn seed(stack: &Stack) -> Result<Seeded, Error> {
     let accounts = Accounts::of(stack)?;
-    let mut everyday = Scope::EVERYDAY.to_vec();
-    everyday.push(Scope::Keys);
-    let sample = accounts.create("sample", &everyday).await?;
-    everyday.push(Scope::Admin);
-    let operator = accounts.create("operator", &everyday).await?;
+    let common = [Scope::EVERYDAY, &[Scope::Keys, Scope::Workspaces]].concat();
+    let sample = [&common[..], &[Scope::Personal]].concat();
+    let sample = accounts.create_with("sample", Some("sample@example.com"), &sample).await?;
+    let operator = accounts.create("operator", &[&common[..], &[Scope::Admin]].concat()).await?;
     let list = json!({
         "name": "a first list",
         "emails": ["ada@gmail.com", "bob@gmial.com", "info@acme.corp.example", "temp@mailinator.com", "nobody@nowhere.example",

@@ -426,7 +426,7 @@ impl Account {
                     has::<CanManageMembers>(),
                 );
             }
-            let mut update = self.undisturbed(&meta);
+            let mut update = undisturbed(id, &meta);
             if role == Role::Owner {
                 update = update.add("owners", 1);
             } else {
@@ -446,18 +446,17 @@ impl Account {
 
     /// Hands the ownership over: the caller, an owner, becomes a member, and the other an owner.
     pub async fn transfer_ownership(&self, by: &Principal, id: WorkspaceId, to: UserId) -> Result<(), Error> {
-        if to == by.user {
-            let detail = "must be another member";
-            return Err(Error::Unusable { pointer: "/to", detail });
-        }
         for _ in 0..RACES {
             let Table { meta, actor, target } = self.table_of::<CanManageMembers>(by, id, to).await?;
+            if to == by.user {
+                return Err(Error::Unusable { pointer: "/to", detail: "must be another member" });
+            }
             let target = target.ok_or(Error::NoSuchMember)?;
             let mut transaction = Transaction::new();
             self.move_in(&mut transaction, &actor, Role::Member);
-            let mut update = self.undisturbed(&meta);
             if target.role == Role::Owner {
-                update = fewer_owners(&meta, update)?;
+                let update = fewer_owners(&meta, undisturbed(id, &meta))?;
+                transaction.update("workspace", &self.table, update);
                 transaction.check(
                     "member",
                     &self.table,
@@ -465,10 +464,10 @@ impl Account {
                     has::<CanManageMembers>(),
                 );
             } else {
+                transaction.check("workspace", &self.table, &meta_key(id), still(&meta));
                 self.move_in(&mut transaction, &target, Role::Owner);
             }
             self.revoke_in(&mut transaction, id, by.user, |key| !allows(Role::Member, &key.scopes)).await?;
-            transaction.update("workspace", &self.table, update);
             let data = serde_json::json!({ "from": by.user, "to": to });
             event_in(&mut transaction, &self.table, "ownership.transferred", id, by.user, data);
             if done(transaction.commit().await)? {
@@ -498,7 +497,7 @@ impl Account {
                     has::<CanManageMembers>(),
                 );
             }
-            let mut update = self.undisturbed(&meta).add("members", -1);
+            let mut update = undisturbed(id, &meta).add("members", -1);
             if target.role == Role::Owner {
                 update = fewer_owners(&meta, update)?;
             }
@@ -529,13 +528,6 @@ impl Account {
         let seen = self.see(&keys).await?;
         let (meta, actor) = admit::<P>(seen.get(&meta)?, seen.get(&actor)?)?;
         Ok(Table { meta, actor, target: seen.get(&target)? })
-    }
-
-    /// A change of the workspace under the condition that it is there and that no key was made for it since.
-    fn undisturbed(&self, meta: &WorkspaceRecord) -> Update {
-        Update::at(Key::new(&meta.pk, &meta.sk))
-            .when(Cond::eq("keys", meta.keys))
-            .when(Cond::Absent("deleted_at"))
     }
 
     /// Gives a member another role, if they still have the one that was seen.
@@ -599,6 +591,16 @@ fn admit<P: Permission>(
         return Err(Error::NoSuchWorkspace);
     };
     if P::ROLES.contains(&actor.role) { Ok((meta, actor)) } else { Err(Error::NotAnOwner) }
+}
+
+/// That the workspace is there and that no key was made for it since it was seen.
+fn still(meta: &WorkspaceRecord) -> Cond {
+    Cond::All(vec![Cond::eq("keys", meta.keys), Cond::Absent("deleted_at")])
+}
+
+/// A change of the workspace under that condition.
+fn undisturbed(id: WorkspaceId, meta: &WorkspaceRecord) -> Update {
+    Update::at(meta_key(id)).when(still(meta))
 }
 
 /// One owner fewer, of whom one is left.

@@ -30,3 +30,4 @@ mod tasks;
 mod traces;
 mod uploads;
 mod usage;
+mod workspaces;
