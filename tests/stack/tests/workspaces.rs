@@ -467,7 +467,7 @@ fn the_ownership_goes_to_another_member() {
         let transfer = at(&id, "/transfer");
         ann.post(&transfer, &json!({ "to": eve.user })).await.problem(404, "not-found");
         ann.post(&transfer, &json!({ "to": ann.user })).await.problem(400, "invalid-body");
-        bob.post(&transfer, &json!({ "to": bob.user })).await.problem(400, "invalid-body");
+        bob.post(&transfer, &json!({ "to": bob.user })).await.problem(403, "forbidden");
         assert_eq!(ann.post(&transfer, &json!({ "to": bob.user })).await.status, 204);
         assert_eq!(
             roles(&ann, &id).await,
