@@ -53,6 +53,12 @@ pub enum Error {
     /// The caller has no verified address, or another one than the invitation is for.
     #[error("the invitation is for another address")]
     NotInvited,
+    /// The user is the only owner of a workspace that others belong to.
+    #[error("others remain in a workspace that only this user owns")]
+    OthersRemain,
+    /// There is no such erasure.
+    #[error("no such erasure")]
+    NoSuchErasure,
     /// Somebody else was faster, again and again.
     #[error("too many races")]
     Races,
@@ -92,6 +98,10 @@ impl From<Error> for Problem {
             Error::NotAnOwner => {
                 Problem::new(Kind::Forbidden).detail("Only an owner of the workspace may do this.")
             }
+            Error::NoSuchErasure => Problem::new(Kind::NotFound),
+            Error::OthersRemain => Problem::new(Kind::WrongState).detail(
+                "You are the only owner of a workspace with other members. Hand it over or delete it first.",
+            ),
             Error::LastOwner => Problem::new(Kind::WrongState).detail(
                 "A workspace needs an owner. Make another member one, or hand over the ownership, first.",
             ),

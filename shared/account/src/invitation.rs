@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    Account, CanInvite, Error, Principal, Role, Workspace,
+    Account, CanInvite, Error, Role, Workspace,
     store::{Profile, profile_key},
     workspace::{
         MemberRecord, WorkspaceRecord, event_in, has, late, member_in, member_key, meta_key, partition,
@@ -161,6 +161,18 @@ fn invited_key(workspace: WorkspaceId, address: &EmailAddress) -> Key {
     Key::new(partition(workspace), format!("INVITED#{}", hex(&hash[..16])))
 }
 
+/// Deletes the invitations that somebody came by with this address: it is theirs, and they are no more.
+pub(crate) async fn forget(table: &aws::Table, workspace: WorkspaceId, own: &str) -> Result<(), aws::Error> {
+    let Some(own) = vouched(own) else { return Ok(()) };
+    let query = Query::partition(partition(workspace)).prefix("INVITE#");
+    let records = table.query::<InvitationRecord>(query).await?.items.into_iter();
+    let theirs = records.filter(|r| {
+        r.invitation.state == InvitationState::Accepted && comparable(&r.invitation.email) == own
+    });
+    let keys: Vec<Key> = theirs.map(|record| Key::new(record.pk, record.sk)).collect();
+    table.delete_many(&keys).await
+}
+
 /// What a token's tag is made of: both ids, without their prefixes.
 fn named(workspace: WorkspaceId, id: InvitationId) -> String {
     let (workspace, id) = (workspace.to_string(), id.to_string());
@@ -184,7 +196,7 @@ impl Invitations {
     /// Invites an address. The token in the answer is for the inviter to pass on.
     pub async fn create(
         &self,
-        by: &Principal,
+        by: UserId,
         workspace: WorkspaceId,
         new: NewInvitation,
         request: Option<&Request>,
@@ -200,7 +212,7 @@ impl Invitations {
 
     async fn create_once(
         &self,
-        by: &Principal,
+        by: UserId,
         workspace: WorkspaceId,
         new: NewInvitation,
         request: Option<&Request>,
@@ -218,12 +230,12 @@ impl Invitations {
             email,
             role: new.role,
             state: InvitationState::Open,
-            invited_by: by.user,
+            invited_by: by,
             created_at: at,
             valid_until: at + GOOD,
         };
         let mut transaction = Transaction::new();
-        transaction.check("actor", table, &member_key(workspace, by.user), has::<CanInvite>());
+        transaction.check("actor", table, &member_key(workspace, by), has::<CanInvite>());
         transaction.check("workspace", table, &meta_key(workspace), Cond::Absent("deleted_at"));
         let Key { pk, sk } = invited_key(workspace, &invitation.email);
         let invited = InvitedRecord { pk, sk, expires_at: invitation.valid_until.as_second() };
@@ -233,7 +245,7 @@ impl Invitations {
         let record = InvitationRecord { pk, sk, expires_at, invitation: invitation.clone() };
         transaction.create("invitation", table, &record);
         let data = serde_json::json!({ "invitation": invitation.id, "role": invitation.role });
-        event_in(&mut transaction, table, "invitation.created", workspace, by.user, data);
+        event_in(&mut transaction, table, "invitation.created", workspace, by, data);
         let reply = Reply {
             status: 201,
             location: Some(format!("/v1/workspaces/{workspace}/invitations")),
@@ -249,11 +261,11 @@ impl Invitations {
     }
 
     /// Redeems a token for the caller: they become a member.
-    pub async fn accept(&self, by: &Principal, token: &str) -> Result<Workspace, Error> {
+    pub async fn accept(&self, by: UserId, token: &str) -> Result<Workspace, Error> {
         let (workspace, id) = read_token(&self.key, token).ok_or(Error::NoSuchInvitation)?;
         let table = &self.account.table;
         let (meta, invitation) = (meta_key(workspace), invitation_key(workspace, id));
-        let (member, profile) = (member_key(workspace, by.user), profile_key(by.user));
+        let (member, profile) = (member_key(workspace, by), profile_key(by));
         let keys = [meta.clone(), invitation.clone(), member.clone(), profile.clone()];
         let seen = self.account.see(&keys).await?;
         let there = seen.get::<WorkspaceRecord>(&meta)?.filter(|meta| meta.deleted_at.is_none());
@@ -286,9 +298,9 @@ impl Invitations {
         let update = if invited.role == Role::Owner { update.add("owners", 1) } else { update };
         let there = update.when(Cond::Present("pk")).when(Cond::Absent("deleted_at"));
         transaction.update("workspace", table, there);
-        member_in(&mut transaction, table, workspace, by.user, invited.role, at);
-        let data = serde_json::json!({ "invitation": id, "user": by.user, "role": invited.role });
-        event_in(&mut transaction, table, "member.joined", workspace, by.user, data);
+        member_in(&mut transaction, table, workspace, by, invited.role, at);
+        let data = serde_json::json!({ "invitation": id, "user": by, "role": invited.role });
+        event_in(&mut transaction, table, "member.joined", workspace, by, data);
         match transaction.commit().await {
             Ok(()) => {}
             Err(aws::CommitError::Refused { label: "invitation", .. }) => return Err(Error::InvitationUsed),
@@ -306,18 +318,13 @@ impl Invitations {
     }
 
     /// Takes an invitation back. Taking it back again changes nothing.
-    pub async fn revoke(
-        &self,
-        by: &Principal,
-        workspace: WorkspaceId,
-        id: InvitationId,
-    ) -> Result<(), Error> {
+    pub async fn revoke(&self, by: UserId, workspace: WorkspaceId, id: InvitationId) -> Result<(), Error> {
         let table = &self.account.table;
         self.account.standing::<CanInvite>(by, workspace).await?;
         let key = invitation_key(workspace, id);
         let record: InvitationRecord = table.get(&key).await?.ok_or(Error::NoSuchInvitation)?;
         let mut transaction = Transaction::new();
-        transaction.check("actor", table, &member_key(workspace, by.user), has::<CanInvite>());
+        transaction.check("actor", table, &member_key(workspace, by), has::<CanInvite>());
         let update = Update::at(key)
             .set("state", InvitationState::Revoked.name())
             .when(Cond::eq("state", InvitationState::Open.name()));
@@ -326,7 +333,7 @@ impl Invitations {
             transaction.delete("invited", table, &invited_key(workspace, &record.invitation.email));
         }
         let data = serde_json::json!({ "invitation": id });
-        event_in(&mut transaction, table, "invitation.revoked", workspace, by.user, data);
+        event_in(&mut transaction, table, "invitation.revoked", workspace, by, data);
         let outcome = transaction.commit().await;
         if let Err(error) = &outcome
             && let Some(existing) = error.refused::<InvitationRecord>("invitation")
@@ -342,7 +349,7 @@ impl Invitations {
     /// The workspace's invitations, newest first: open ones, and for 30 days those that are over.
     pub async fn list(
         &self,
-        by: &Principal,
+        by: UserId,
         workspace: WorkspaceId,
         page: &PageRequest,
     ) -> Result<Found<Invitation>, Error> {

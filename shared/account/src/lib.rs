@@ -1,5 +1,6 @@
 //! Users, workspaces and API keys: who calls, and what they may do.
 
+mod erasure;
 mod error;
 mod invitation;
 mod key;
@@ -7,6 +8,7 @@ mod permission;
 mod store;
 mod workspace;
 
+pub use erasure::{Area, EndMessage, Erasure, ErasureId, ErasureState, Erasures, Kept};
 pub use error::Error;
 pub use invitation::{
     Acceptance, CreatedInvitation, Invitation, InvitationId, InvitationState, Invitations, NewInvitation,

@@ -18,11 +18,11 @@ use utoipa::ToSchema;
 
 use crate::{
     Account, CanDeleteWorkspace, CanManageMembers, CanRenameWorkspace, CanSeeWorkspaces, Error, Permission,
-    Principal, Role, Scope, error::checked_name, store::key_key,
+    Role, Scope, erasure::erased_key, error::checked_name, store::key_key,
 };
 
 /// How often changes of one workspace may cross before one is told to come back.
-const RACES: usize = 8;
+pub(crate) const RACES: usize = 8;
 /// Keys that one transaction revokes: two actions each, and others need room in it.
 const KEYS_AT_ONCE: usize = 40;
 
@@ -256,10 +256,10 @@ impl Account {
     /// The workspace and the caller's role in it, which must have the permission.
     pub(crate) async fn standing<P: Permission>(
         &self,
-        by: &Principal,
+        by: UserId,
         id: WorkspaceId,
     ) -> Result<(WorkspaceRecord, Role), Error> {
-        let (meta, actor) = (meta_key(id), member_key(id, by.user));
+        let (meta, actor) = (meta_key(id), member_key(id, by));
         let seen = self.see(&[meta.clone(), actor.clone()]).await?;
         admit::<P>(seen.get(&meta)?, seen.get(&actor)?).map(|(meta, actor)| (meta, actor.role))
     }
@@ -267,7 +267,7 @@ impl Account {
     /// Makes a workspace, owned by the caller.
     pub async fn create_workspace(
         &self,
-        by: &Principal,
+        by: UserId,
         new: NewWorkspace,
         request: Option<&Request>,
     ) -> Result<Reply, Problem> {
@@ -276,15 +276,15 @@ impl Account {
 
     async fn create_workspace_once(
         &self,
-        by: &Principal,
+        by: UserId,
         new: NewWorkspace,
         request: Option<&Request>,
     ) -> Result<Reply, Error> {
         let (id, name) = (WorkspaceId::new(), checked_name(&new.name)?);
         let made = Workspace { id, name, personal: false, role: Role::Owner, members: 1, created_at: now() };
         let mut transaction = Transaction::new();
-        create_in(&mut transaction, &self.table, id, by.user, made.name.clone(), false);
-        event_in(&mut transaction, &self.table, "workspace.created", id, by.user, serde_json::json!({}));
+        create_in(&mut transaction, &self.table, id, by, made.name.clone(), false);
+        event_in(&mut transaction, &self.table, "workspace.created", id, by, serde_json::json!({}));
         let reply = Reply {
             status: 201,
             location: Some(format!("/v1/workspaces/{id}")),
@@ -317,7 +317,7 @@ impl Account {
     }
 
     /// A workspace that the caller belongs to.
-    pub async fn workspace(&self, by: &Principal, id: WorkspaceId) -> Result<Workspace, Error> {
+    pub async fn workspace(&self, by: UserId, id: WorkspaceId) -> Result<Workspace, Error> {
         let (meta, role) = self.standing::<CanSeeWorkspaces>(by, id).await?;
         Ok(view(id, meta, role))
     }
@@ -325,46 +325,58 @@ impl Account {
     /// Renames a workspace.
     pub async fn rename_workspace(
         &self,
-        by: &Principal,
+        by: UserId,
         id: WorkspaceId,
         new: NewWorkspace,
     ) -> Result<Workspace, Error> {
         let name = checked_name(&new.name)?;
         let (meta, role) = self.standing::<CanRenameWorkspace>(by, id).await?;
         let mut transaction = Transaction::new();
-        transaction.check("actor", &self.table, &member_key(id, by.user), has::<CanRenameWorkspace>());
+        transaction.check("actor", &self.table, &member_key(id, by), has::<CanRenameWorkspace>());
         let update = Update::at(meta_key(id)).set("name", &name).when(Cond::Present("pk"));
         transaction.update("workspace", &self.table, update.when(Cond::Absent("deleted_at")));
-        event_in(&mut transaction, &self.table, "workspace.renamed", id, by.user, serde_json::json!({}));
+        event_in(&mut transaction, &self.table, "workspace.renamed", id, by, serde_json::json!({}));
         transaction.commit().await.map_err(late)?;
         Ok(view(id, WorkspaceRecord { name, ..meta }, role))
     }
 
     /// Deletes a workspace: at once nobody finds it and none of its keys works; what is in it is erased by the areas that have it,
     /// which hear of it by the event.
-    pub async fn delete_workspace(&self, by: &Principal, id: WorkspaceId) -> Result<(), Error> {
+    pub async fn delete_workspace(&self, by: UserId, id: WorkspaceId) -> Result<(), Error> {
         let (meta, _) = self.standing::<CanDeleteWorkspace>(by, id).await?;
         if meta.personal {
             return Err(Error::Personal);
         }
         let mut transaction = Transaction::new();
-        transaction.check("actor", &self.table, &member_key(id, by.user), has::<CanDeleteWorkspace>());
-        self.end_in(&mut transaction, id, by.user);
+        transaction.check("actor", &self.table, &member_key(id, by), has::<CanDeleteWorkspace>());
+        self.end_in(&mut transaction, id, by, None);
         transaction.commit().await.map_err(late)?;
         self.revoke_all(id).await
     }
 
-    /// Adds the end of a workspace. Refused as `workspace` if it has ended.
-    pub(crate) fn end_in(&self, transaction: &mut Transaction, id: WorkspaceId, by: UserId) {
+    /// Adds the end of a workspace. Refused as `workspace` if it has ended, or if the further condition does not hold.
+    pub(crate) fn end_in(
+        &self,
+        transaction: &mut Transaction,
+        id: WorkspaceId,
+        by: UserId,
+        further: Option<Cond>,
+    ) {
         let update = Update::at(meta_key(id)).set("deleted_at", now()).when(Cond::Present("pk"));
-        transaction.update("workspace", &self.table, update.when(Cond::Absent("deleted_at")));
+        let update = update.when(Cond::Absent("deleted_at"));
+        let update = match further {
+            Some(further) => update.when(further),
+            None => update,
+        };
+        transaction.update("workspace", &self.table, update);
+        transaction.update("end", &self.table, Update::at(erased_key(id)).set("ended_at", now()));
         event_in(transaction, &self.table, "workspace.deleted", id, by, serde_json::json!({}));
     }
 
     /// The members, in the order of their ids.
     pub async fn members(
         &self,
-        by: &Principal,
+        by: UserId,
         id: WorkspaceId,
         page: &PageRequest,
     ) -> Result<Found<Member>, Error> {
@@ -389,7 +401,7 @@ impl Account {
     /// What happened to a workspace, oldest first.
     pub async fn workspace_events(
         &self,
-        by: &Principal,
+        by: UserId,
         id: WorkspaceId,
         page: &PageRequest,
     ) -> Result<Found<DomainEvent>, Error> {
@@ -406,7 +418,7 @@ impl Account {
     /// Gives a member a role. Giving them the one they have changes nothing.
     pub async fn change_role(
         &self,
-        by: &Principal,
+        by: UserId,
         id: WorkspaceId,
         user: UserId,
         role: Role,
@@ -436,7 +448,7 @@ impl Account {
             transaction.update("workspace", &self.table, update);
             self.move_in(&mut transaction, &target, role);
             let data = serde_json::json!({ "user": user, "role": role });
-            event_in(&mut transaction, &self.table, "member.role-changed", id, by.user, data);
+            event_in(&mut transaction, &self.table, "member.role-changed", id, by, data);
             if done(transaction.commit().await)? {
                 return Ok(());
             }
@@ -445,10 +457,10 @@ impl Account {
     }
 
     /// Hands the ownership over: the caller, an owner, becomes a member, and the other an owner.
-    pub async fn transfer_ownership(&self, by: &Principal, id: WorkspaceId, to: UserId) -> Result<(), Error> {
+    pub async fn transfer_ownership(&self, by: UserId, id: WorkspaceId, to: UserId) -> Result<(), Error> {
         for _ in 0..RACES {
             let Table { meta, actor, target } = self.table_of::<CanManageMembers>(by, id, to).await?;
-            if to == by.user {
+            if to == by {
                 return Err(Error::Unusable { pointer: "/to", detail: "must be another member" });
             }
             let target = target.ok_or(Error::NoSuchMember)?;
@@ -467,9 +479,9 @@ impl Account {
                 transaction.check("workspace", &self.table, &meta_key(id), still(&meta));
                 self.move_in(&mut transaction, &target, Role::Owner);
             }
-            self.revoke_in(&mut transaction, id, by.user, |key| !allows(Role::Member, &key.scopes)).await?;
-            let data = serde_json::json!({ "from": by.user, "to": to });
-            event_in(&mut transaction, &self.table, "ownership.transferred", id, by.user, data);
+            self.revoke_in(&mut transaction, id, by, |key| !allows(Role::Member, &key.scopes)).await?;
+            let data = serde_json::json!({ "from": by, "to": to });
+            event_in(&mut transaction, &self.table, "ownership.transferred", id, by, data);
             if done(transaction.commit().await)? {
                 return Ok(());
             }
@@ -478,9 +490,9 @@ impl Account {
     }
 
     /// Removes a member, with all their keys for the workspace; a member's removing themselves is leaving, which needs no owner.
-    pub async fn remove_member(&self, by: &Principal, id: WorkspaceId, user: UserId) -> Result<(), Error> {
+    pub async fn remove_member(&self, by: UserId, id: WorkspaceId, user: UserId) -> Result<(), Error> {
         for _ in 0..RACES {
-            let Table { meta, actor, target } = match by.user == user {
+            let Table { meta, actor, target } = match by == user {
                 true => self.table_of::<CanSeeWorkspaces>(by, id, user).await?,
                 false => self.table_of::<CanManageMembers>(by, id, user).await?,
             };
@@ -506,9 +518,9 @@ impl Account {
             let still = Cond::eq("role", target.role.name());
             transaction.delete_if("member", &self.table, &Key::new(&target.pk, &target.sk), still);
             transaction.delete("membership", &self.table, &membership_key(id, user));
-            let what = if by.user == user { "member.left" } else { "member.removed" };
+            let what = if by == user { "member.left" } else { "member.removed" };
             let data = serde_json::json!({ "user": user });
-            event_in(&mut transaction, &self.table, what, id, by.user, data);
+            event_in(&mut transaction, &self.table, what, id, by, data);
             if done(transaction.commit().await)? {
                 return Ok(());
             }
@@ -518,11 +530,11 @@ impl Account {
 
     async fn table_of<P: Permission>(
         &self,
-        by: &Principal,
+        by: UserId,
         id: WorkspaceId,
         user: UserId,
     ) -> Result<Table, Error> {
-        let (meta, actor, target) = (meta_key(id), member_key(id, by.user), member_key(id, user));
+        let (meta, actor, target) = (meta_key(id), member_key(id, by), member_key(id, user));
         let mut keys = vec![meta.clone(), actor.clone()];
         keys.extend((actor != target).then(|| target.clone()));
         let seen = self.see(&keys).await?;

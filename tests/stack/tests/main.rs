@@ -10,6 +10,7 @@ mod chaos;
 mod check;
 mod credits;
 mod cursors;
+mod erasure;
 mod files;
 mod headers;
 mod health;

@@ -18,5 +18,5 @@ async fn accept_invitation(
     caller: Caller<CanSeeWorkspaces>,
     Json(acceptance): Json<Acceptance>,
 ) -> Result<Json<Workspace>, Problem> {
-    Ok(Json(invitations.accept(caller.principal(), &acceptance.token).await?))
+    Ok(Json(invitations.accept(caller.principal().user, &acceptance.token).await?))
 }

@@ -21,6 +21,6 @@ async fn change_role(
     Path((id, user)): Path<(WorkspaceId, UserId)>,
     Json(new): Json<NewRole>,
 ) -> Result<StatusCode, Problem> {
-    account.change_role(caller.principal(), id, user, new.role).await?;
+    account.change_role(caller.principal().user, id, user, new.role).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -22,5 +22,5 @@ async fn create_invitation(
     key: IdempotencyKey,
     Json(new): Json<NewInvitation>,
 ) -> Result<Answer, Problem> {
-    Ok(invitations.create(caller.principal(), id, new, key.0.as_ref()).await?.into())
+    Ok(invitations.create(caller.principal().user, id, new, key.0.as_ref()).await?.into())
 }

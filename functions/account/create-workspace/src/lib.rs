@@ -18,5 +18,5 @@ async fn create_workspace(
     key: IdempotencyKey,
     Json(new): Json<NewWorkspace>,
 ) -> Result<Answer, Problem> {
-    Ok(account.create_workspace(caller.principal(), new, key.0.as_ref()).await?.into())
+    Ok(account.create_workspace(caller.principal().user, new, key.0.as_ref()).await?.into())
 }

@@ -20,6 +20,6 @@ async fn delete_workspace(
     caller: Caller<CanDeleteWorkspace>,
     Path(id): Path<WorkspaceId>,
 ) -> Result<StatusCode, Problem> {
-    account.delete_workspace(caller.principal(), id).await?;
+    account.delete_workspace(caller.principal().user, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -18,5 +18,5 @@ async fn get_workspace(
     caller: Caller<CanSeeWorkspaces>,
     Path(id): Path<WorkspaceId>,
 ) -> Result<Json<Workspace>, Problem> {
-    Ok(Json(account.workspace(caller.principal(), id).await?))
+    Ok(Json(account.workspace(caller.principal().user, id).await?))
 }

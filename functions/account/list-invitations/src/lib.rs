@@ -23,5 +23,5 @@ async fn list_invitations(
 ) -> Result<Json<Page<Invitation>>, Problem> {
     let filter = format!("invitations of {id}");
     let page = caller.page(&query, &filter)?;
-    Ok(Json(caller.paged(invitations.list(caller.principal(), id, &page).await?, &filter)))
+    Ok(Json(caller.paged(invitations.list(caller.principal().user, id, &page).await?, &filter)))
 }

@@ -21,5 +21,5 @@ async fn list_members(
 ) -> Result<Json<Page<Member>>, Problem> {
     let filter = format!("members of {id}");
     let page = caller.page(&query, &filter)?;
-    Ok(Json(caller.paged(account.members(caller.principal(), id, &page).await?, &filter)))
+    Ok(Json(caller.paged(account.members(caller.principal().user, id, &page).await?, &filter)))
 }

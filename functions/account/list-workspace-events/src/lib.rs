@@ -21,5 +21,5 @@ async fn list_workspace_events(
 ) -> Result<Json<Page<DomainEvent>>, Problem> {
     let filter = format!("events of {id}");
     let page = caller.page(&query, &filter)?;
-    Ok(Json(caller.paged(account.workspace_events(caller.principal(), id, &page).await?, &filter)))
+    Ok(Json(caller.paged(account.workspace_events(caller.principal().user, id, &page).await?, &filter)))
 }

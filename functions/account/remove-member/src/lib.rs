@@ -20,6 +20,6 @@ async fn remove_member(
     caller: Caller<CanSeeWorkspaces>,
     Path((id, user)): Path<(WorkspaceId, UserId)>,
 ) -> Result<StatusCode, Problem> {
-    account.remove_member(caller.principal(), id, user).await?;
+    account.remove_member(caller.principal().user, id, user).await?;
     Ok(StatusCode::NO_CONTENT)
 }

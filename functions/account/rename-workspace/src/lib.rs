@@ -19,5 +19,5 @@ async fn rename_workspace(
     Path(id): Path<WorkspaceId>,
     Json(new): Json<NewWorkspace>,
 ) -> Result<Json<Workspace>, Problem> {
-    Ok(Json(account.rename_workspace(caller.principal(), id, new).await?))
+    Ok(Json(account.rename_workspace(caller.principal().user, id, new).await?))
 }

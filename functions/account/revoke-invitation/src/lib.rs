@@ -18,6 +18,6 @@ async fn revoke_invitation(
     caller: Caller<CanInvite>,
     Path((id, invitation)): Path<(WorkspaceId, InvitationId)>,
 ) -> Result<StatusCode, Problem> {
-    invitations.revoke(caller.principal(), id, invitation).await?;
+    invitations.revoke(caller.principal().user, id, invitation).await?;
     Ok(StatusCode::NO_CONTENT)
 }

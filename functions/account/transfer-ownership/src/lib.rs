@@ -19,6 +19,6 @@ async fn transfer_ownership(
     Path(id): Path<WorkspaceId>,
     Json(transfer): Json<Transfer>,
 ) -> Result<StatusCode, Problem> {
-    account.transfer_ownership(caller.principal(), id, transfer.to).await?;
+    account.transfer_ownership(caller.principal().user, id, transfer.to).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -17,6 +17,15 @@ use crate::{
 const PROCESSORS: [&str; 4] =
     ["verify-split-list", "verify-check-chunk", "verify-finish-task", "verify-record-usage"];
 
+/// The processors that take part in an erasure.
+const ERASERS: [&str; 5] = [
+    "account-erase-user",
+    "account-erase-workspace",
+    "account-record-erasure",
+    "billing-erase-workspace",
+    "verify-erase-workspace",
+];
+
 /// How often the SDK makes a call before it gives up.
 const ATTEMPTS: u32 = 3;
 
@@ -50,6 +59,7 @@ impl<'a> Tour<'a> {
         tour.list().await;
         tour.uploads().await;
         tour.rest().await;
+        tour.erasure().await;
         tour
     }
 
@@ -293,6 +303,23 @@ impl<'a> Tour<'a> {
         }
     }
 
+    /// A user with a list and no workspace but their own ends.
+    async fn erasure(&mut self) {
+        let app = App::person(self.stack, Some("eve@example.com")).await;
+        app.finished(&app.task(&["ada@gmail.com"]).await).await;
+        settled(&self.app).await;
+        let key = if self.fresh_keys { app.narrowed(&["personal"]).await } else { app.holding(&app.key) };
+        let request = key.request(Method::DELETE, "/v1/me");
+        let receipt = self.send("DELETE /v1/me", "", request).await.json();
+        let path = erased(&app, &receipt).await;
+        settled(&self.app).await;
+        for function in ERASERS {
+            self.take(&format!("{function}, a user with one list"), function);
+        }
+        let request = self.app.anonymous(Method::GET, &path);
+        self.send("GET /v1/erasures/{id}", "", request).await;
+    }
+
     /// What few requests do, for the grants that they need.
     pub async fn odds_and_ends(&self) {
         let (app, gate) = (&self.app, self.stack.gate());
@@ -340,6 +367,28 @@ impl<'a> Tour<'a> {
         app.finished(&id).await;
         until("the failures", || async { failures.iter().all(Trigger::hit).then_some(()) }).await;
         settled(app).await;
+        // Two users end who are in somebody's workspace: one with a list that is not split yet, the other while every eraser fails.
+        let made = app.post("/v1/workspaces", &json!({ "name": "shared" })).await.expect(201);
+        let path = format!("/v1/workspaces/{}/invitations", made["id"].as_str().unwrap());
+        for email in ["gus@example.com", "hal@example.com"] {
+            let user = App::person(self.stack, Some(email)).await;
+            let made = app.post(&path, &json!({ "email": email, "role": "member" })).await.expect(201);
+            user.post("/v1/invitations/accept", &json!({ "token": made["token"] })).await.expect(200);
+            assert!(operator.grant(&user, email, 5).await);
+            let mut failures = Vec::new();
+            if email == "gus@example.com" {
+                rule("verify-split-list", 1, 1, Fault::Delay(Duration::from_secs(8)));
+                user.task(&list).await;
+            } else {
+                // Two receipts come at the same time, and share what fails.
+                let times = |function| if function == "account-record-erasure" { 2 } else { 1 } * ATTEMPTS;
+                failures.extend(ERASERS.map(|f| rule(f, 1, times(f), Fault::Fail)));
+            }
+            let receipt = user.delete("/v1/me").await.expect(202);
+            erased(&user, &receipt).await;
+            assert!(failures.iter().all(Trigger::hit));
+            settled(app).await;
+        }
         // Its results have aged out.
         let (bucket, s3) = (self.stack.bucket("VerifyBucket").unwrap(), self.stack.s3().handle());
         for object in s3.list(bucket).await.unwrap().iter().filter(|o| o.key.contains(&id)) {
@@ -349,7 +398,17 @@ impl<'a> Tour<'a> {
             app.get(&format!("/v1/verification/tasks/{id}/{what}")).await.problem(410, "gone");
         }
         // Messages of somebody else's.
-        let bad = ["SplitQueue", "ChunkQueue", "FinishQueue", "UsageQueue"];
+        let bad = [
+            "SplitQueue",
+            "ChunkQueue",
+            "FinishQueue",
+            "UsageQueue",
+            "LeaveQueue",
+            "CloseQueue",
+            "ReceiptQueue",
+            "PseudonymQueue",
+            "EraseQueue",
+        ];
         for queue in bad {
             let url = self.stack.queue_url(queue).unwrap();
             self.stack.sqs().send(&url, "not a message of ours", Default::default()).await.unwrap();
@@ -362,4 +421,15 @@ impl<'a> Tour<'a> {
         })
         .await;
     }
+}
+
+/// Waits until every area is done with a user; where the receipt is.
+async fn erased(app: &App, receipt: &serde_json::Value) -> String {
+    let path = format!("/v1/erasures/{}", receipt["id"].as_str().unwrap());
+    until("the end of the erasure", || async {
+        let receipt = app.send(app.anonymous(Method::GET, &path)).await.expect(200);
+        (receipt["state"] == "completed").then_some(())
+    })
+    .await;
+    path
 }
