@@ -4,6 +4,7 @@ mod erasure;
 mod error;
 mod invitation;
 mod key;
+mod member;
 mod permission;
 mod store;
 mod workspace;
@@ -14,10 +15,11 @@ pub use invitation::{
     Acceptance, CreatedInvitation, Invitation, InvitationId, InvitationState, Invitations, NewInvitation,
 };
 pub use key::{ApiKey, ApiKeyToken, CreatedKey, NewKey};
+pub use member::{Member, NewRole, Transfer};
 pub use permission::{
     Allowed, CanDeleteWorkspace, CanInvite, CanManageKeys, CanManageMembers, CanManagePersonalData, CanRead,
     CanReadCredits, CanRenameWorkspace, CanSeeWorkspaces, CanVerify, IsAdmin, PERMISSIONS, Permission, Role,
     Scope,
 };
 pub use store::{Account, NewUser, Principal, Provisioned};
-pub use workspace::{Member, Membership, NewRole, NewWorkspace, Transfer, Workspace};
+pub use workspace::{Membership, NewWorkspace, Workspace};

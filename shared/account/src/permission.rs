@@ -12,8 +12,9 @@ macro_rules! scopes {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal;)+) => {
         /// A scope of an API key.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+        #[serde(rename_all = "snake_case")]
         pub enum Scope {
-            $($(#[doc = $doc])+ #[serde(rename = $text)] $name,)+
+            $($(#[doc = $doc])+ $name,)+
         }
 
         impl Scope {
@@ -169,6 +170,13 @@ mod tests {
     fn the_page_has_the_table_of_the_code() {
         let page = include_str!("../../../docs/permissions.md");
         assert!(page.contains(&table()), "docs/permissions.md must have:\n{}", table());
+    }
+
+    #[test]
+    fn a_scope_is_written_by_its_name() {
+        for scope in Scope::ALL {
+            assert_eq!(serde_json::json!(scope), scope.name());
+        }
     }
 
     #[test]
