@@ -1544,7 +1544,7 @@ export interface components {
          * @description A scope of an API key.
          * @enum {string}
          */
-        Scope: "Verify" | "Read" | "Credits" | "Keys" | "Workspaces" | "Personal" | "Admin";
+        Scope: "verify" | "read" | "credits" | "keys" | "workspaces" | "personal" | "admin";
         /**
          * @description What a mail server said when asked about a mailbox, without sending to it.
          * @enum {string}
