@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use archive::Exports;
 use aws::{Clients, CommitError, Cond, Deps, Found, Key, Query, Transaction, Update};
 use jiff::Timestamp;
 use piecework_core::{
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    Account, Error, Principal, Role, invitation,
+    Account, Area, Error, Principal, Role, invitation,
     key::KeyRecord,
     store::{Profile, key_key, profile_key},
     workspace::{
@@ -39,37 +40,27 @@ impl Deps for Erasures {
     }
 }
 
-/// An area that has something of a workspace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Area {
-    /// Members, keys, invitations.
-    Account,
-    /// Tasks, their results and files.
-    Verification,
-    /// The ledger, which is kept under a pseudonym. Comes when every area that settles with it is done.
-    Billing,
-}
-
 impl Area {
-    const ALL: [Self; 3] = [Self::Account, Self::Verification, Self::Billing];
-
     /// When it was done, in the record of a workspace's end.
-    fn attribute(self) -> &'static str {
+    fn done_at(self) -> &'static str {
         match self {
             Self::Account => "account_at",
             Self::Verification => "verification_at",
             Self::Billing => "billing_at",
         }
     }
+}
 
-    fn name(self) -> &'static str {
-        self.attribute().trim_end_matches("_at")
-    }
+/// Erases users.
+#[derive(Clone)]
+pub struct UserEraser {
+    account: Account,
+    exports: Exports,
+}
 
-    /// The area that says by an event of this kind that it is done with a workspace.
-    pub fn done(kind: &str) -> Option<Self> {
-        let area = kind.strip_suffix(".workspace.erased")?;
-        Self::ALL.into_iter().find(|a| a.name() == area)
+impl Deps for UserEraser {
+    fn new(settings: &Settings, clients: &Clients) -> Result<Self, SettingError> {
+        Ok(Self { account: Account::new(settings, clients)?, exports: Exports::new(settings, clients)? })
     }
 }
 
@@ -185,7 +176,7 @@ impl Erasures {
             erasure: Option<ErasureId>,
         }
         let (table, user) = (&self.account.table, by.user);
-        let workspaces = self.workspaces_of(user).await?;
+        let workspaces = self.account.workspaces_of(user).await?;
         let keys: Vec<Key> = workspaces.iter().flat_map(|&w| [meta_key(w), member_key(w, user)]).collect();
         let seen = self.account.see(&keys).await?;
         for &workspace in &workspaces {
@@ -231,12 +222,6 @@ impl Erasures {
         Ok(id)
     }
 
-    async fn workspaces_of(&self, user: UserId) -> Result<Vec<WorkspaceId>, Error> {
-        let query = Query::partition(format!("USER#{user}")).prefix("WSP#");
-        let found: Found<MembershipRecord> = self.account.table.query(query).await?;
-        Ok(found.items.into_iter().map(|m| m.workspace).collect())
-    }
-
     /// How far an erasure is.
     pub async fn receipt(&self, id: ErasureId) -> Result<Erasure, Error> {
         let record: ErasureRecord =
@@ -273,16 +258,85 @@ impl Erasures {
         })
     }
 
+    /// Erases what this area has of a workspace that has ended. `false` if the message is not of such an end.
+    pub async fn end_workspace(&self, message: &EndMessage) -> Result<bool, Error> {
+        let Ok(workspace) = message.event.entity.parse::<WorkspaceId>() else { return Ok(false) };
+        let table = &self.account.table;
+        for key in self.account.live_keys(workspace).await? {
+            table.delete_found(Query::partition(key_key(key.key).pk)).await?;
+        }
+        let mut start = None;
+        loop {
+            let query = Query::index("gsi1", format!("WSP#{workspace}#KEYS")).limit(100).start(start);
+            let found = table.query::<KeyRecord>(query).await?;
+            for record in found.items {
+                table.delete_found(Query::partition(record.pk)).await?;
+            }
+            start = found.next;
+            if start.is_none() {
+                break;
+            }
+        }
+        let members = Query::partition(partition(workspace)).prefix("MEMBER#");
+        let members = table.query::<MemberRecord>(members).await?.items;
+        let memberships: Vec<Key> = members.iter().map(|m| membership_key(workspace, m.user)).collect();
+        table.delete_many(&memberships).await?;
+        table.delete_found(Query::partition(partition(workspace))).await?;
+        let event = DomainEvent::new("account.workspace.erased", workspace, workspace, serde_json::json!({}));
+        let mut transaction = Transaction::new();
+        transaction.create("event", table, &aws::event_item(&erased_key(workspace).pk, &event));
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Notes that an area is done, told by its event. `false` if the event says no such thing.
+    pub async fn note(&self, event: &DomainEvent) -> Result<bool, Error> {
+        let Some(area) = Area::erased(&event.kind) else { return Ok(false) };
+        self.record(event.workspace, area).await?;
+        Ok(true)
+    }
+
+    async fn record(&self, workspace: WorkspaceId, area: Area) -> Result<(), Error> {
+        let (table, key) = (&self.account.table, erased_key(workspace));
+        let update = Update::at(key.clone()).set(area.done_at(), now()).when(Cond::Present("pk"));
+        let Some(record) = table.update::<ErasedRecord>(update).await? else { return Ok(()) };
+        let emptied = record.account_at.is_some() && record.verification_at.is_some();
+        if !emptied || record.billing_at.is_some() {
+            return Ok(());
+        }
+        // Nobody settles with the ledger any more.
+        let mut transaction = Transaction::new();
+        let once = Update::at(key.clone()).set("emptied_at", now()).when(Cond::Absent("emptied_at"));
+        transaction.update("emptied", table, once);
+        let event =
+            DomainEvent::new("account.workspace.emptied", workspace, workspace, serde_json::json!({}));
+        transaction.create("event", table, &aws::event_item(&key.pk, &event));
+        match transaction.commit().await {
+            Ok(()) | Err(CommitError::Refused { label: "emptied", .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Account {
+    async fn workspaces_of(&self, user: UserId) -> Result<Vec<WorkspaceId>, Error> {
+        let query = Query::partition(format!("USER#{user}")).prefix("WSP#");
+        let found: Found<MembershipRecord> = self.table.query(query).await?;
+        Ok(found.items.into_iter().map(|m| m.workspace).collect())
+    }
+}
+
+impl UserEraser {
     /// Ends a user: they leave every workspace, those that are theirs alone end, and all that is kept of them goes. `false` if the
     /// message is not of such an end. A repeat goes on where the last one stopped.
-    pub async fn end_user(&self, message: &EndMessage) -> Result<bool, Error> {
+    pub async fn run(&self, message: &EndMessage) -> Result<bool, Error> {
         let event = &message.event;
         let erasure = event.data.get("erasure").and_then(|id| id.as_str()).and_then(|id| id.parse().ok());
         let (Ok(user), Some(erasure)) = (event.entity.parse::<UserId>(), erasure) else { return Ok(false) };
         let table = &self.account.table;
         let profile: Option<Profile> = table.get(&profile_key(user)).await?;
         let email = profile.and_then(|profile| profile.email);
-        for workspace in self.workspaces_of(user).await? {
+        for workspace in self.account.workspaces_of(user).await? {
             if let Some(email) = &email {
                 invitation::forget(table, workspace, email).await?;
             }
@@ -294,6 +348,8 @@ impl Erasures {
         let identities: Vec<Key> = identities.map(|place| Key::new(place.pk, place.sk)).collect();
         table.delete_many(&identities).await?;
         table.delete_found(Query::partition(format!("USER#{user}"))).await?;
+        // What is being exported notices that its record has gone.
+        self.exports.forget_all(user).await?;
         let done = Update::at(erasure_key(erasure)).set("erased_at", now());
         let done = done.when(Cond::Present("pk")).when(Cond::Absent("erased_at"));
         table.update::<serde_json::Value>(done).await?;
@@ -334,64 +390,5 @@ impl Erasures {
             }
         }
         Err(Error::Races)
-    }
-
-    /// Erases what this area has of a workspace that has ended. `false` if the message is not of such an end.
-    pub async fn end_workspace(&self, message: &EndMessage) -> Result<bool, Error> {
-        let Ok(workspace) = message.event.entity.parse::<WorkspaceId>() else { return Ok(false) };
-        let table = &self.account.table;
-        for key in self.account.live_keys(workspace).await? {
-            table.delete_found(Query::partition(key_key(key.key).pk)).await?;
-        }
-        let mut start = None;
-        loop {
-            let query = Query::index("gsi1", format!("WSP#{workspace}#KEYS")).limit(100).start(start);
-            let found = table.query::<KeyRecord>(query).await?;
-            for record in found.items {
-                table.delete_found(Query::partition(record.pk)).await?;
-            }
-            start = found.next;
-            if start.is_none() {
-                break;
-            }
-        }
-        let members = Query::partition(partition(workspace)).prefix("MEMBER#");
-        let members = table.query::<MemberRecord>(members).await?.items;
-        let memberships: Vec<Key> = members.iter().map(|m| membership_key(workspace, m.user)).collect();
-        table.delete_many(&memberships).await?;
-        table.delete_found(Query::partition(partition(workspace))).await?;
-        let event = DomainEvent::new("account.workspace.erased", workspace, workspace, serde_json::json!({}));
-        let mut transaction = Transaction::new();
-        transaction.create("event", table, &aws::event_item(&erased_key(workspace).pk, &event));
-        transaction.commit().await?;
-        Ok(true)
-    }
-
-    /// Notes that an area is done, told by its event. `false` if the event says no such thing.
-    pub async fn note(&self, event: &DomainEvent) -> Result<bool, Error> {
-        let Some(area) = Area::done(&event.kind) else { return Ok(false) };
-        self.record(event.workspace, area).await?;
-        Ok(true)
-    }
-
-    async fn record(&self, workspace: WorkspaceId, area: Area) -> Result<(), Error> {
-        let (table, key) = (&self.account.table, erased_key(workspace));
-        let update = Update::at(key.clone()).set(area.attribute(), now()).when(Cond::Present("pk"));
-        let Some(record) = table.update::<ErasedRecord>(update).await? else { return Ok(()) };
-        let emptied = record.account_at.is_some() && record.verification_at.is_some();
-        if !emptied || record.billing_at.is_some() {
-            return Ok(());
-        }
-        // Nobody settles with the ledger any more.
-        let mut transaction = Transaction::new();
-        let once = Update::at(key.clone()).set("emptied_at", now()).when(Cond::Absent("emptied_at"));
-        transaction.update("emptied", table, once);
-        let event =
-            DomainEvent::new("account.workspace.emptied", workspace, workspace, serde_json::json!({}));
-        transaction.create("event", table, &aws::event_item(&key.pk, &event));
-        match transaction.commit().await {
-            Ok(()) | Err(CommitError::Refused { label: "emptied", .. }) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
     }
 }

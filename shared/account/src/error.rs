@@ -59,6 +59,15 @@ pub enum Error {
     /// There is no such erasure.
     #[error("no such erasure")]
     NoSuchErasure,
+    /// The user is being erased.
+    #[error("the user is being erased")]
+    Erased,
+    /// The caller has no such export.
+    #[error("no such export")]
+    NoSuchExport,
+    /// The export's zip is no longer kept.
+    #[error("the export is no longer kept")]
+    ExportGone,
     /// Somebody else was faster, again and again.
     #[error("too many races")]
     Races,
@@ -98,7 +107,11 @@ impl From<Error> for Problem {
             Error::NotAnOwner => {
                 Problem::new(Kind::Forbidden).detail("Only an owner of the workspace may do this.")
             }
-            Error::NoSuchErasure => Problem::new(Kind::NotFound),
+            Error::NoSuchErasure | Error::NoSuchExport => Problem::new(Kind::NotFound),
+            Error::Erased => Problem::new(Kind::WrongState).detail("This user is being erased."),
+            Error::ExportGone => {
+                Problem::new(Kind::Gone).detail("An export is kept for seven days. Ask for another.")
+            }
             Error::OthersRemain => Problem::new(Kind::WrongState).detail(
                 "You are the only owner of a workspace with other members. Hand it over or delete it first.",
             ),

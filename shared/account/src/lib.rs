@@ -1,7 +1,9 @@
 //! Users, workspaces and API keys: who calls, and what they may do.
 
+mod area;
 mod erasure;
 mod error;
+mod export;
 mod invitation;
 mod key;
 mod member;
@@ -9,8 +11,11 @@ mod permission;
 mod store;
 mod workspace;
 
-pub use erasure::{Area, EndMessage, Erasure, ErasureId, ErasureState, Erasures, Kept};
+pub use archive::{ExportId, Order};
+pub use area::{Area, PersonalData};
+pub use erasure::{EndMessage, Erasure, ErasureId, ErasureState, Erasures, Kept, UserEraser};
 pub use error::Error;
+pub use export::{Export, ExportProgress, ExportState, Exporter};
 pub use invitation::{
     Acceptance, CreatedInvitation, Invitation, InvitationId, InvitationState, Invitations, NewInvitation,
 };

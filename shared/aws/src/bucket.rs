@@ -87,6 +87,26 @@ impl Bucket {
         }
     }
 
+    /// An object, or the octets of this range of it, piece by piece; `None` if there is none.
+    pub async fn reader(
+        &self,
+        key: &str,
+        range: Option<std::ops::Range<u64>>,
+    ) -> Result<Option<ObjectReader>, Error> {
+        let range = range.map(|range| format!("bytes={}-{}", range.start, range.end.saturating_sub(1)));
+        Ok(self.open(key, range).await?.map(ObjectReader))
+    }
+
+    /// Keys that begin so and their sizes, in order, from behind a key: a page of them, empty when there are no more.
+    pub async fn list(&self, prefix: &str, behind: Option<&str>) -> Result<Vec<(String, u64)>, Error> {
+        let request = self.clients.s3().list_objects_v2().bucket(&self.name).prefix(prefix);
+        let request = request.set_start_after(behind.map(str::to_owned));
+        let page = request.send().await.map_err(|e| sdk_error(SERVICE, "ListObjectsV2", e))?;
+        let size = |size: Option<i64>| size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
+        let objects = page.contents.into_iter().flatten();
+        Ok(objects.filter_map(|object| Some((object.key?, size(object.size)))).collect())
+    }
+
     /// Copies an object into `file`, piece by piece, and says how many octets it had; `None` if there is no such object.
     pub async fn download(
         &self,
@@ -94,9 +114,9 @@ impl Bucket {
         file: &mut (impl tokio::io::AsyncWrite + Unpin),
     ) -> Result<Option<u64>, Error> {
         use tokio::io::AsyncWriteExt as _;
-        let Some(mut stream) = self.open(key, None).await? else { return Ok(None) };
+        let Some(mut pieces) = self.reader(key, None).await? else { return Ok(None) };
         let mut size = 0;
-        while let Some(piece) = stream.try_next().await.map_err(broken)? {
+        while let Some(piece) = pieces.next().await? {
             file.write_all(&piece).await.map_err(shape)?;
             size += piece.len() as u64;
         }
@@ -118,13 +138,12 @@ impl Bucket {
     pub async fn delete_prefix(&self, prefix: &str) -> Result<u64, Error> {
         let mut deleted = 0;
         loop {
-            let request = self.clients.s3().list_objects_v2().bucket(&self.name).prefix(prefix);
-            let page = request.send().await.map_err(|e| sdk_error(SERVICE, "ListObjectsV2", e))?;
-            let keys: Vec<String> = page.contents.into_iter().flatten().filter_map(|o| o.key).collect();
+            // From the beginning each time: what was there is gone.
+            let keys = self.list(prefix, None).await?;
             if keys.is_empty() {
                 return Ok(deleted);
             }
-            for key in &keys {
+            for (key, _) in &keys {
                 let request = self.clients.s3().delete_object().bucket(&self.name).key(key);
                 request.send().await.map_err(|e| sdk_error(SERVICE, "DeleteObject", e))?;
             }
@@ -200,6 +219,16 @@ impl Bucket {
 
 fn broken(error: impl ToString) -> Error {
     Error::Unavailable { service: SERVICE, cause: error.to_string() }
+}
+
+/// An object's octets, as they come.
+pub struct ObjectReader(ByteStream);
+
+impl ObjectReader {
+    /// The next of them; `None` at the end.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        self.0.try_next().await.map_err(broken)
+    }
 }
 
 /// Writes an object piece by piece in bounded memory: one PUT if it is small, a multipart upload if not.

@@ -139,7 +139,7 @@ impl Names {
 #[derive(Debug, Clone)]
 pub struct Update {
     pub(crate) key: Key,
-    set: Vec<(&'static str, Value)>,
+    set: Vec<(String, Value)>,
     add: Vec<(String, Value)>,
     remove: Vec<&'static str>,
     conditions: Vec<Cond>,
@@ -150,10 +150,10 @@ impl Update {
     pub fn at(key: Key) -> Self {
         Self { key, set: Vec::new(), add: Vec::new(), remove: Vec::new(), conditions: Vec::new() }
     }
-    /// Sets an attribute.
+    /// Sets an attribute. Its name may be made at run time.
     #[must_use]
-    pub fn set(mut self, attribute: &'static str, value: impl Into<Value>) -> Self {
-        self.set.push((attribute, value.into()));
+    pub fn set(mut self, attribute: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.set.push((attribute.into(), value.into()));
         self
     }
     /// Adds to a number, which starts from zero. The attribute's name may be made at run time.
@@ -190,7 +190,7 @@ impl Update {
             }
         };
         let set =
-            self.set.into_iter().map(|(a, v)| format!("{} = {}", names.name(a), names.value(v))).collect();
+            self.set.into_iter().map(|(a, v)| format!("{} = {}", names.name(&a), names.value(v))).collect();
         clause("SET", set);
         let add =
             self.add.into_iter().map(|(a, v)| format!("{} {}", names.name(&a), names.value(v))).collect();

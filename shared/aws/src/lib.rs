@@ -13,10 +13,10 @@ mod start;
 mod table;
 mod transaction;
 
-pub use bucket::{Bucket, ObjectWriter, PresignedUpload};
+pub use bucket::{Bucket, ObjectReader, ObjectWriter, PresignedUpload};
 pub use clients::{Clients, Deps};
 pub use expression::{Cond, Update, Value};
-pub use outbox::event_item;
+pub use outbox::{event_item, passing_event_item};
 pub use queue::{Queue, QueueCounts};
 pub use span::{Span, SpanKind};
 pub use start::start;

@@ -7,11 +7,14 @@
 
 mod erase;
 mod error;
+mod export;
 mod ledger;
 mod rules;
 mod store;
 
+pub use archive::Order;
 pub use error::Error;
+pub use export::LedgerExport;
 pub use ledger::{Balance, Credits, Entry, EntryKind, Grant, GrantSource, Hold, Lot, LotId};
 pub use rules::{Allocation, allocate, give_back};
 pub use store::{Billing, CREDITS_LABEL, Plan, SIGNUP_GRANT};

@@ -17,6 +17,7 @@ mod chunk;
 mod create;
 mod erase;
 mod error;
+mod export;
 mod finish;
 mod list;
 mod model;
@@ -28,11 +29,13 @@ mod store;
 mod sweep;
 mod usage;
 
+pub use archive::Order;
 pub use check::{CheckId, CheckRequest, Checked, SingleCheck};
 pub use chunk::{Checker, ChunkMessage, ChunkOutcome};
 pub use create::{ColumnChoice, MAX_PASTED, NewTask, NewUpload, Upload, UploadRequest, Verify};
 pub use erase::Eraser;
 pub use error::Error;
+pub use export::TaskExport;
 pub use finish::{Finisher, TaskMessage};
 pub use list::MAX_ROWS;
 pub use model::{

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use account::{EndMessage, Erasures};
+use account::{EndMessage, UserEraser};
 use piecework_core::Problem;
 use worker::Failure;
 
@@ -11,8 +11,8 @@ pub fn run() -> ExitCode {
     worker::run_queue(erase_user)
 }
 
-async fn erase_user(erasures: Erasures, message: EndMessage) -> Result<(), Failure> {
-    match erasures.end_user(&message).await.map_err(Problem::from)? {
+async fn erase_user(eraser: UserEraser, message: EndMessage) -> Result<(), Failure> {
+    match eraser.run(&message).await.map_err(Problem::from)? {
         true => Ok(()),
         false => Err(Failure::reject("not the end of a user")),
     }
