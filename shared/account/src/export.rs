@@ -342,7 +342,9 @@ impl Exporter {
         }
         let file_name = format!("piecework-{}.zip", record.requested_at.strftime("%Y-%m-%d"));
         export.url = Some(self.exports.link(by, id, &file_name, self.link).await?);
-        export.url_expires_at = SignedDuration::try_from(self.link).ok().map(|life| at + life);
+        // The moment of signing is a whole second, so the link ends no later than that.
+        let signed = Timestamp::from_second(at.as_second()).unwrap_or(at);
+        export.url_expires_at = SignedDuration::try_from(self.link).ok().map(|life| signed + life);
         Ok(export)
     }
 

@@ -18,10 +18,10 @@ use crate::{
     support::{App, Operator, run, stack, start, until},
 };
 
-const NAME: &str = "Ada Unforgettable";
-const EMAIL: &str = "ada.unforgettable@example.com";
+pub const NAME: &str = "Ada Unforgettable";
+pub const EMAIL: &str = "ada.unforgettable@example.com";
 /// An address in a list of theirs.
-const LISTED: &str = "listed.unforgettable@gmail.com";
+pub const LISTED: &str = "listed.unforgettable@gmail.com";
 
 /// Keeps every line that functions write.
 #[derive(Default)]
@@ -42,14 +42,14 @@ async fn own_stack(lines: Arc<Lines>) -> Stack {
     .await
 }
 
-async fn ada(stack: &Stack) -> App {
+pub async fn ada(stack: &Stack) -> App {
     let scopes: Vec<Scope> = account::Role::Owner.scopes().into_iter().collect();
     let accounts = local::accounts::Accounts::of(stack).unwrap();
     App::at(stack.base_url(), &accounts.create_with(NAME, Some(EMAIL), &scopes).await.unwrap())
 }
 
 /// Something in every area: keys, workspaces, invitations, lists that are done, waiting and under way, checks, credits held and spent.
-async fn leave_traces(app: &App, stack: &Stack) -> String {
+pub async fn leave_traces(app: &App, stack: &Stack) -> String {
     app.finished(&app.task(&[LISTED, "bob@corp.example"]).await).await;
     app.finished(&app.upload("unforgettable.csv", format!("name,email\n{NAME},{LISTED}\n")).await).await;
     app.link(&json!({ "file_name": "unforgettable-too.csv", "size": 10 })).await;
@@ -92,7 +92,7 @@ fn sums(
     sums
 }
 
-async fn completed(app: &App, receipt: &Value) -> Value {
+pub async fn completed(app: &App, receipt: &Value) -> Value {
     let path = format!("/v1/erasures/{}", receipt["id"].as_str().unwrap());
     until("the end of the erasure", || async {
         let receipt = app.send(app.anonymous(Method::GET, &path)).await.expect(200);

@@ -11,6 +11,7 @@ mod check;
 mod credits;
 mod cursors;
 mod erasure;
+mod export;
 mod files;
 mod headers;
 mod health;
