@@ -8,13 +8,13 @@ use std::{
 
 use account::Scope;
 use local::Stack;
-use local_gate::{Fault, Rule};
 use local_lambda::{InvocationReport, LogSink};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
     chaos::outcome::settled,
+    export::ready,
     support::{App, Operator, run, stack, start, until},
 };
 
@@ -62,11 +62,14 @@ pub async fn leave_traces(app: &App, stack: &Stack) -> String {
     app.post(&format!("/v1/workspaces/{team}/invitations"), &body).await.expect(201);
     app.inside(stack, &team, &[Scope::Verify, Scope::Read]).await;
     settled(app).await;
+    let asked = app.post("/v1/me/export", &Value::Null).await;
+    ready(app, asked.header("location").unwrap()).await;
+    settled(app).await;
     team
 }
 
 /// What stands of the credits, whoever they belong to.
-fn sums(
+pub fn sums(
     items: &[std::collections::HashMap<String, aws_sdk_dynamodb::types::AttributeValue>],
 ) -> BTreeMap<String, i64> {
     let mut sums = BTreeMap::new();
@@ -102,7 +105,7 @@ pub async fn completed(app: &App, receipt: &Value) -> Value {
 }
 
 /// Everything that is kept anywhere.
-async fn everything(stack: &Stack) -> Vec<String> {
+pub async fn everything(stack: &Stack) -> Vec<String> {
     let operator = Operator::of(stack);
     let mut all = Vec::new();
     for table in ["AccountTable", "BillingTable", "VerifyTable"] {
@@ -121,11 +124,14 @@ async fn everything(stack: &Stack) -> Vec<String> {
             all.push(format!("{table}: {item:?}"));
         }
     }
-    let (bucket, s3) = (stack.bucket("VerifyBucket").unwrap(), stack.s3().handle());
-    for object in s3.list(bucket).await.unwrap() {
-        // One that is being erased may be gone by now.
-        let body = s3.read(bucket, &object.key).await.unwrap_or_default();
-        all.push(format!("object {}: {}", object.key, String::from_utf8_lossy(&body)));
+    let s3 = stack.s3().handle();
+    for bucket in ["VerifyBucket", "ExportBucket"] {
+        let bucket = stack.bucket(bucket).unwrap();
+        for object in s3.list(bucket).await.unwrap() {
+            // One that is being erased may be gone by now.
+            let body = s3.read(bucket, &object.key).await.unwrap_or_default();
+            all.push(format!("object {}: {}", object.key, String::from_utf8_lossy(&body)));
+        }
     }
     all
 }
@@ -205,41 +211,6 @@ fn nothing_of_an_erased_user_is_found_in_tables_objects_queues_or_logs() {
 }
 
 #[test]
-fn an_erasure_goes_on_where_a_crash_stopped_it() {
-    run(async {
-        let stack = own_stack(Arc::default()).await;
-        let watcher = App::person(&stack, None).await;
-        let processors = [
-            "account-erase-user",
-            "account-erase-workspace",
-            "account-record-erasure",
-            "billing-erase-workspace",
-            "verify-erase-workspace",
-        ];
-        for nth in 1..=6 {
-            let app = ada(&stack).await;
-            leave_traces(&app, &stack).await;
-            let ledger = sums(&Operator::of(&stack).items("BillingTable").await);
-            let triggers = processors.map(|function| {
-                let fault = if nth % 2 == 0 { Fault::KillBefore } else { Fault::KillAfter };
-                stack.gate().arm(Rule { function: function.to_owned(), nth, times: 1, fault })
-            });
-            let receipt = app.delete("/v1/me").await.expect(202);
-            completed(&watcher, &receipt).await;
-            let hit = triggers.iter().filter(|t| t.hit()).count();
-            assert!(hit >= 2, "call {nth}: {hit} of the processors died");
-            stack.gate().disarm();
-            settled(&watcher).await;
-            for kept in everything(&stack).await {
-                assert!(!kept.contains("nforgettable") && !kept.contains(&app.user.to_string()), "{kept}");
-            }
-            assert_eq!(sums(&Operator::of(&stack).items("BillingTable").await), ledger, "call {nth}");
-        }
-        stack.stop().await;
-    });
-}
-
-#[test]
 fn who_alone_owns_a_workspace_with_others_in_it_hands_it_over_first() {
     run(async {
         let unique = piecework_core::EventId::new();
@@ -303,5 +274,48 @@ fn a_receipt_is_seen_by_whoever_has_its_id_and_no_other_is_found() {
             let answer = app.send(app.anonymous(Method::GET, &format!("/v1/erasures/{id}"))).await;
             answer.problem(404, "not-found");
         }
+    });
+}
+
+#[test]
+fn erasing_and_exporting_much_takes_no_more_memory_than_a_page_of_it() {
+    run(async {
+        let stack = start(|_| {}).await;
+        let (app, watcher) = (ada(&stack).await, App::person(&stack, None).await);
+        let task = app.task(&[LISTED]).await;
+        app.finished(&task).await;
+        settled(&app).await;
+        // Ten megabytes and more in a partition of each area: read at once, each would take some 100 MiB.
+        let operator = Operator::of(&stack);
+        let (own, padding) = (format!("WSP#{}", app.workspace), "x".repeat(1000));
+        let entry = json!({
+            "kind": "charge", "from": "available", "to": "spent", "credits": 0, "reference": padding, "lots": [],
+            "at": "2026-11-20T00:00:00Z",
+        });
+        let event = json!({ "note": padding });
+        operator.fill("BillingTable", &own, "ENTRY#ent", Some("id"), &entry).await;
+        operator
+            .fill("VerifyTable", &format!("TASK#{}#{task}", app.workspace), "MAILBOX#mbx", None, &event)
+            .await;
+        operator.fill("AccountTable", &own, "NOTE#evt", None, &event).await;
+        let asked = app.post("/v1/me/export", &Value::Null).await;
+        ready(&app, asked.header("location").unwrap()).await;
+        settled(&app).await;
+        completed(&watcher, &app.delete("/v1/me").await.expect(202)).await;
+        settled(&watcher).await;
+        let peaks = stack.lambda().peak_memory();
+        for (function, peak) in &peaks {
+            if function.contains("-erase-")
+                || function.contains("-export-")
+                || function == "account-build-export"
+            {
+                println!("{function}: {} MiB", peak >> 20);
+                assert!(*peak < 64 << 20, "{function}: {peak}");
+            }
+        }
+        for function in ["account-erase-workspace", "billing-erase-workspace", "verify-erase-workspace"] {
+            assert!(peaks.contains_key(function), "{function} was at work");
+        }
+        stack.stop().await;
     });
 }

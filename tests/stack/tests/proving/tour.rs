@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::{
     chaos::outcome::settled,
+    export::ready,
     support::{Answer, App, Operator, until},
 };
 
@@ -25,6 +26,10 @@ const ERASERS: [&str; 5] = [
     "billing-erase-workspace",
     "verify-erase-workspace",
 ];
+
+/// The processors that take part in an export.
+const EXPORTERS: [&str; 4] =
+    ["account-export-user", "billing-export-workspace", "verify-export-workspace", "account-build-export"];
 
 /// How often the SDK makes a call before it gives up.
 const ATTEMPTS: u32 = 3;
@@ -303,13 +308,32 @@ impl<'a> Tour<'a> {
         }
     }
 
-    /// A user with a list and no workspace but their own ends.
+    /// A user with a list and no workspace but their own takes their data along, and ends.
     async fn erasure(&mut self) {
         let app = App::person(self.stack, Some("eve@example.com")).await;
         app.finished(&app.task(&["ada@gmail.com"]).await).await;
         settled(&self.app).await;
-        let key = if self.fresh_keys { app.narrowed(&["personal"]).await } else { app.holding(&app.key) };
-        let request = key.request(Method::DELETE, "/v1/me");
+        let key = async |fresh: bool| match fresh {
+            true => app.narrowed(&["personal"]).await,
+            false => app.holding(&app.key),
+        };
+        let request = key(self.fresh_keys).await.request(Method::POST, "/v1/me/export");
+        let asked = self.send("POST /v1/me/export", "", request).await;
+        let location = asked.header("location").unwrap().to_owned();
+        ready(&app, &location).await;
+        settled(&self.app).await;
+        for function in EXPORTERS {
+            self.take(&format!("{function}, a user with one list"), function);
+        }
+        let request = key(self.fresh_keys).await.request(Method::POST, "/v1/me/export");
+        let again = self.send("POST /v1/me/export", "after another", request).await.json();
+        ready(&app, &format!("/v1/me/exports/{}", again["id"].as_str().unwrap())).await;
+        settled(&self.app).await;
+        let request = key(self.fresh_keys).await.request(Method::GET, &location);
+        let export = self.send("GET /v1/me/exports/{id}", "", request).await.json();
+        let zip = self.app.elsewhere(Method::GET, export["url"].as_str().unwrap());
+        assert_eq!(self.app.send(zip).await.status, 200);
+        let request = key(self.fresh_keys).await.request(Method::DELETE, "/v1/me");
         let receipt = self.send("DELETE /v1/me", "", request).await.json();
         let path = erased(&app, &receipt).await;
         settled(&self.app).await;
@@ -391,6 +415,20 @@ impl<'a> Tour<'a> {
             assert!(failures.iter().all(Trigger::hit));
             settled(app).await;
         }
+        // An export while every exporter fails; three areas have their word at the same time.
+        let user = App::person(self.stack, None).await;
+        let times = |function| if function == "account-build-export" { 3 } else { 1 } * ATTEMPTS;
+        let failures = EXPORTERS.map(|f| rule(f, 1, times(f), Fault::Fail));
+        let asked = user.post("/v1/me/export", &json!(null)).await;
+        ready(&user, asked.header("location").unwrap()).await;
+        assert!(failures.iter().all(Trigger::hit));
+        settled(app).await;
+        // One whose user is gone when the account's part is written, and the other areas are about to be asked.
+        let trigger = rule("account-export-user", 12, 1, Fault::Delay(Duration::from_secs(5)));
+        user.post("/v1/me/export", &json!(null)).await.expect(202);
+        until("the delay", || async { trigger.hit().then_some(()) }).await;
+        erased(&user, &user.delete("/v1/me").await.expect(202)).await;
+        settled(app).await;
         // Its results have aged out.
         let (bucket, s3) = (self.stack.bucket("VerifyBucket").unwrap(), self.stack.s3().handle());
         for object in s3.list(bucket).await.unwrap().iter().filter(|o| o.key.contains(&id)) {
@@ -410,6 +448,10 @@ impl<'a> Tour<'a> {
             "ReceiptQueue",
             "PseudonymQueue",
             "EraseQueue",
+            "ExportQueue",
+            "StatementQueue",
+            "PortfolioQueue",
+            "ArchiveQueue",
         ];
         for queue in bad {
             let url = self.stack.queue_url(queue).unwrap();

@@ -6,7 +6,7 @@ use aws::Transaction;
 use aws_sdk_dynamodb::{
     Client,
     config::{BehaviorVersion, Config, Credentials, Region},
-    types::AttributeValue,
+    types::{AttributeValue, PutRequest, WriteRequest},
 };
 use billing::{Grant, GrantSource};
 use local::{Stack, StackFile, accounts::Accounts};
@@ -62,6 +62,27 @@ impl Operator {
     pub async fn let_the_sweep_come(&self, app: &App, task: &str) {
         let key = (format!("WSP#{}", app.workspace), format!("TASK#{task}"));
         self.set(&key, "gsi2sk", AttributeValue::S(format!("{LONG_AGO}#{task}"))).await;
+    }
+
+    /// Ten thousand items in a partition, with sort keys that begin so and end in an id; `id` names the attribute that has it too.
+    pub async fn fill(&self, table: &str, pk: &str, sk: &str, id: Option<&str>, more: &serde_json::Value) {
+        let name = self.tables[table].clone();
+        let (folder, prefix) = sk.split_once('#').unwrap();
+        for _ in 0..400 {
+            let requests = (0..25).map(|_| {
+                let own = piecework_core::EventId::new().to_string().replace("evt", prefix);
+                let mut item = more.clone();
+                item["pk"] = pk.into();
+                item["sk"] = format!("{folder}#{own}").into();
+                if let Some(id) = id {
+                    item[id] = own.into();
+                }
+                let put = PutRequest::builder().set_item(Some(serde_dynamo::to_item(item).unwrap())).build();
+                WriteRequest::builder().put_request(put.unwrap()).build()
+            });
+            let request = self.dynamodb.batch_write_item().request_items(&name, requests.collect());
+            assert!(request.send().await.unwrap().unprocessed_items().unwrap().is_empty());
+        }
     }
 
     /// The claims on the task's chunks have run out.
