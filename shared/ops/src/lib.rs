@@ -8,4 +8,4 @@ mod health;
 pub use description::{OPENAPI, Route, allowed_methods};
 pub use dispatch::Dispatcher;
 pub use docs::Docs;
-pub use health::{Health, HealthReport, QueueReport};
+pub use health::{Health, HealthReport, QueueReport, ThinHealth, ThinReport};

@@ -1,6 +1,7 @@
 //! The OpenAPI description of one endpoint: what `#[utoipa::path]` says, and what the signature says besides (P15).
 
 use axum::handler::Handler;
+use piecework_core::Feature;
 use serde::Serialize;
 use utoipa::{
     PartialSchema, Path, ToSchema,
@@ -55,8 +56,8 @@ pub(crate) fn empty() -> OpenApi {
     OpenApiBuilder::new().info(info).build()
 }
 
-/// The description with the class of rate limits at each operation.
-pub(crate) fn classed(mut document: OpenApi, class: Class) -> OpenApi {
+/// The description with the class of rate limits at each operation, and the feature that switches it off.
+pub(crate) fn marked(mut document: OpenApi, class: Class, feature: Option<Feature>) -> OpenApi {
     for item in document.paths.paths.values_mut() {
         let operations = [
             &mut item.get,
@@ -69,7 +70,11 @@ pub(crate) fn classed(mut document: OpenApi, class: Class) -> OpenApi {
             &mut item.trace,
         ];
         for operation in operations.into_iter().flatten() {
-            operation.extensions.get_or_insert_default().insert("x-rate-limit".into(), class.name().into());
+            let extensions = operation.extensions.get_or_insert_default();
+            extensions.insert("x-rate-limit".into(), class.name().into());
+            if let Some(feature) = feature {
+                extensions.insert("x-feature".into(), feature.name().into());
+            }
         }
     }
     document

@@ -5,6 +5,7 @@ use axum::{
     handler::Handler,
     routing::{MethodFilter, on},
 };
+use piecework_core::Feature;
 use utoipa::openapi::{HttpMethod, OpenApi};
 
 use crate::{
@@ -18,6 +19,8 @@ pub struct Endpoint<S> {
     pub(crate) authenticates: bool,
     pub(crate) catches_all: bool,
     pub(crate) class: Class,
+    /// What switches it off.
+    pub(crate) feature: Option<Feature>,
     /// How the table counts; none where each sandbox counts for itself.
     pub(crate) counts: Option<Tell>,
     pub(crate) documents: Vec<fn() -> OpenApi>,
@@ -36,6 +39,7 @@ impl<S: Clone + Send + Sync + 'static> Endpoint<S> {
             authenticates: T::Who::AUTHENTICATES,
             catches_all: false,
             class: Class::Standard,
+            feature: None,
             counts: counts::<T::Who>(),
             documents: vec![document],
         }
@@ -47,6 +51,13 @@ impl<S: Clone + Send + Sync + 'static> Endpoint<S> {
     pub fn strict(mut self) -> Self {
         self.class = Class::Strict;
         self.counts = Some(tell);
+        self
+    }
+
+    /// The same endpoint behind a feature flag (P20): while it is off, the function answers 404, whoever asks.
+    #[must_use]
+    pub fn behind(mut self, feature: Feature) -> Self {
+        self.feature = Some(feature);
         self
     }
 
@@ -71,6 +82,7 @@ impl<S: Clone + Send + Sync + 'static> Endpoint<S> {
             authenticates: T::Who::AUTHENTICATES,
             catches_all: true,
             class: Class::Standard,
+            feature: None,
             counts: counts::<T::Who>(),
             documents: Vec::new(),
         }

@@ -33,7 +33,7 @@ pub mod prelude {
         Admin, Answer, Caller, Created, Endpoint, IdempotencyKey, Json, Path, Problem, ProblemDocument,
         Public, Query, State, StatusCode,
     };
-    pub use piecework_core::{Page, PageQuery};
+    pub use piecework_core::{Feature, Page, PageQuery};
 }
 
 #[doc(hidden)]

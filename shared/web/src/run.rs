@@ -13,7 +13,7 @@ use http::{HeaderName, HeaderValue, Request};
 use http_body_util::{BodyExt as _, Limited};
 use lambda_http::request::RequestContext;
 use piecework_core::{
-    CursorKey, Fault, Kind, Problem as Cause, Settings, correlation,
+    CursorKey, Fault, Features, Kind, Problem as Cause, Settings, correlation,
     settings::SettingError,
     trace::{self, SpanContext},
 };
@@ -35,7 +35,7 @@ pub fn run<S: Deps>(endpoint: fn() -> Endpoint<S>) -> ExitCode {
         let endpoint = endpoint();
         let whole =
             endpoint.documents.iter().fold(crate::document::empty(), |all, one| all.merge_from(one()));
-        return print(crate::document::classed(whole, endpoint.class));
+        return print(crate::document::marked(whole, endpoint.class, endpoint.feature));
     }
     aws::start(|settings| prepare(endpoint(), settings), lambda_http::run)
 }
@@ -64,10 +64,14 @@ pub fn prepare<S: Deps>(endpoint: Endpoint<S>, settings: &Settings) -> Result<Se
         account: endpoint.authenticates.then(|| Account::new(settings, &clients)).transpose()?,
         cursors: CursorKey::of(settings)?,
     };
-    let mut router = endpoint.router;
+    let features = Features::of(settings)?;
+    let mut router = match endpoint.feature {
+        Some(feature) if !features.has(feature) => Router::new().fallback(absent),
+        _ => endpoint.router,
+    };
     if !endpoint.catches_all {
         // The gateway routes by the decoded path, `lambda_http` reads it as a URL: some odd ones fit there and not here.
-        router = router.fallback(|| async { Problem::from(Cause::new(Kind::NotFound)) });
+        router = router.fallback(absent);
     }
     let router: Router = router
         .method_not_allowed_fallback(|| async { Problem::from(Cause::new(Kind::MethodNotAllowed)) })
@@ -83,6 +87,11 @@ pub fn prepare<S: Deps>(endpoint: Endpoint<S>, settings: &Settings) -> Result<Se
             Ok(response)
         }
     })))
+}
+
+/// What is answered where there is nothing, or nothing that is switched on.
+async fn absent() -> Problem {
+    Cause::new(Kind::NotFound).detail("There is no such path.").into()
 }
 
 async fn answer<I, B>(mut inner: I, gate: Gate, meter: Meter, request: lambda_http::Request) -> Response

@@ -256,7 +256,7 @@ fn an_export_under_way_ends_with_its_user() {
         let stack = start(|options| options.visibility_cap = Some(Duration::from_secs(1))).await;
         let watcher = App::person(&stack, None).await;
         let slow = ["account-export-user", "billing-export-workspace", "account-build-export"];
-        for (function, nth) in slow.iter().flat_map(|function| [(function, 1), (function, 4), (function, 7)])
+        for (function, nth) in slow.iter().flat_map(|function| [(function, 1), (function, 3), (function, 6)])
         {
             let app = ada(&stack).await;
             app.finished(&app.task(&[LISTED]).await).await;

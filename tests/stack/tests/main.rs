@@ -12,6 +12,7 @@ mod credits;
 mod cursors;
 mod erasure;
 mod export;
+mod features;
 mod files;
 mod headers;
 mod health;

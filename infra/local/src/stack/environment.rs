@@ -46,6 +46,10 @@ pub(crate) fn environment(
     env.extend(local.map(|(name, value)| (name.to_owned(), value.clone())));
     env.extend(endpoints.dns.iter().map(|dns| ("DNS_SERVER".to_owned(), dns.clone())));
     env.extend(endpoints.smtp.iter().map(|smtp| ("SMTP_CONNECT_TO".to_owned(), smtp.clone())));
+    // Whoever can be switched off is on.
+    if let Some(features) = env.get_mut("FEATURES") {
+        *features = piecework_core::Feature::ALL.map(piecework_core::Feature::name).join(",");
+    }
     if options.traces {
         env.insert("TRACES".to_owned(), "log".to_owned());
     }
