@@ -117,9 +117,9 @@ impl Reporter {
     /// The event of a line (<https://develop.sentry.dev/sdk/data-model/event-payloads/>). The line is scrubbed as a whole first.
     fn event(&self, id: &str, line: Value) -> Value {
         let mut line = scrub_json(line);
+        let kind = line.get("kind").cloned();
         let mut take = |name: &str| line.as_object_mut().and_then(|l| l.remove(name));
         let (timestamp, function, message) = (take("timestamp"), take("function"), take("message"));
-        let kind = line.get("kind").cloned();
         take("level");
         let tags = ["request_id", "correlation_id", "trace_id", "kind"].into_iter();
         let tags: serde_json::Map<String, Value> =
