@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use local_gate::{Gate, GateOptions, Policy, Principal, Service};
 use local_lambda::{Cors, Front, FrontOptions, FunctionSpec, Lambda, LambdaOptions, Route};
-use local_parties::{Behaviour, DnsServer, SmtpServer, Zone};
+use local_parties::{Behaviour, DnsServer, Issuer, SmtpServer, Zone};
 use local_sqs::{SqsHandle, SqsServer};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
@@ -52,6 +52,9 @@ pub struct Endpoints {
     pub dns: Option<String>,
     /// SMTP stand-in, likewise: every mail server that a function asks, should it ask one.
     pub smtp: Option<String>,
+    /// The identity provider's stand-in, `http://127.0.0.1:PORT`: `POST /token` with claims signs them.
+    #[serde(default)]
+    pub issuer: String,
 }
 
 /// A running stack. [`Stack::stop`] lets work in progress end. Dropping it ends the triggers at once, and the
@@ -67,6 +70,7 @@ pub struct Stack {
     lambda: Lambda,
     gate: Gate,
     parties: Option<Parties>,
+    issuer: Issuer,
     s3: S3,
     sqs: Sqs,
     sqs_server: SqsServer,
@@ -138,6 +142,8 @@ impl Stack {
         };
         endpoints.dns = parties.as_ref().map(|p| p.dns.addr().to_string());
         endpoints.smtp = parties.as_ref().map(|p| p.smtp.addr().to_string());
+        let issuer = Issuer::start(SocketAddr::from((options.host, 0))).await?;
+        endpoints.issuer = issuer.url().to_owned();
 
         let functions = model.functions.iter().filter_map(|f| {
             let binary = specs.get(&f.name)?.clone();
@@ -191,6 +197,7 @@ impl Stack {
             lambda,
             gate,
             parties,
+            issuer,
             s3,
             sqs,
             sqs_server,
@@ -243,6 +250,11 @@ impl Stack {
     /// The SMTP stand-in, if functions use it.
     pub fn smtp(&self) -> Option<&SmtpServer> {
         self.parties.as_ref().map(|p| &p.smtp)
+    }
+
+    /// The identity provider's stand-in. `identity` says which issuers it stands for.
+    pub fn issuer(&self) -> &Issuer {
+        &self.issuer
     }
 
     /// What the templates say.
@@ -319,6 +331,7 @@ impl Stack {
         self.sqs_server.shutdown().await;
         self.awsim.stop().await;
         self.dynamo.stop().await;
+        self.issuer.shutdown().await;
         if let Some(parties) = self.parties {
             parties.dns.shutdown().await;
             parties.smtp.shutdown().await;
@@ -480,6 +493,7 @@ impl Ports {
             lambda: url(&self.lambda)?,
             dns: None,
             smtp: None,
+            issuer: String::new(),
         })
     }
 }
