@@ -17,6 +17,7 @@ fn nothing_is_denied_and_every_grant_is_needed() {
     run(async {
         let stack = start(|_| {}).await;
         let tour = Tour::of(&stack, true).await;
+        tour.first_sights().await;
         tour.odds_and_ends().await;
         assert_eq!(stack.gate().denied(), BTreeMap::new());
         assert_eq!(stack.gate().unused(), BTreeMap::new(), "granted and never used");
