@@ -6,7 +6,7 @@ use web::prelude::*;
 
 /// This function's endpoint.
 pub fn endpoint() -> Endpoint<Account> {
-    web::endpoint!(roll_key).strict()
+    web::endpoint!(roll_key)
 }
 
 /// Rolls an API key.
