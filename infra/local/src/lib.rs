@@ -40,3 +40,13 @@ pub use stack_file::StackFile;
 pub const REGION: &str = "us-east-1";
 /// `AWS::AccountId` here.
 pub const ACCOUNT_ID: &str = "000000000000";
+
+/// An ARN of the stack's account and region.
+pub(crate) fn arn(service: &str, resource: &str) -> String {
+    format!("arn:aws:{service}:{REGION}:{ACCOUNT_ID}:{resource}")
+}
+
+/// The part of a table's stream ARN after the account. A table has one stream, and AWS names it by the time when it was enabled.
+pub(crate) fn stream_of(table: &str) -> String {
+    format!("table/{table}/stream/local")
+}

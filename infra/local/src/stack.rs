@@ -2,6 +2,7 @@
 
 mod environment;
 mod pollers;
+mod ports;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -9,12 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use local_gate::{Gate, GateOptions, Policy, Principal, Service};
+use local_gate::{Gate, GateOptions, Policy, Principal};
 use local_lambda::{Cors, Front, FrontOptions, FunctionSpec, Lambda, LambdaOptions, Route};
 use local_parties::{Behaviour, DnsServer, Issuer, SmtpServer, Zone};
 use local_sqs::{SqsHandle, SqsServer};
-use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
 
 use crate::data::Data;
 use crate::functions::binary_folder;
@@ -29,33 +28,13 @@ use crate::traces::{self, Spans};
 use crate::{ACCOUNT_ID, Error, REGION};
 use environment::{STACK_KEY, credentials, environment};
 use pollers::{Pollers, sandboxes};
+pub use ports::Endpoints;
+use ports::{Behind, Ports, SERVICES, url};
 
 /// Prefix of generated names, and `AWS::StackName` of the root.
 pub(crate) const STACK_NAME: &str = "piecework";
 /// Invocations in progress may take this long to finish when the stack stops.
 const GRACE: Duration = Duration::from_secs(3);
-
-/// Where the services answer: `http://127.0.0.1:PORT`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Endpoints {
-    /// DynamoDB and its streams.
-    pub dynamodb: String,
-    /// S3, path style.
-    pub s3: String,
-    /// SQS.
-    pub sqs: String,
-    /// KMS, Secrets Manager and SSM.
-    pub kms: String,
-    /// Lambda's Invoke API.
-    pub lambda: String,
-    /// DNS stand-in, `127.0.0.1:PORT`; none with the system's resolver.
-    pub dns: Option<String>,
-    /// SMTP stand-in, likewise: every mail server that a function asks, should it ask one.
-    pub smtp: Option<String>,
-    /// The identity provider's stand-in, `http://127.0.0.1:PORT`: `POST /token` with claims signs them.
-    #[serde(default)]
-    pub issuer: String,
-}
 
 /// A running stack. [`Stack::stop`] lets work in progress end. Dropping it ends the triggers at once, and the
 /// sandboxes as soon as nothing runs in them.
@@ -110,7 +89,6 @@ impl Stack {
             region: REGION.to_owned(),
             account_id: ACCOUNT_ID.to_owned(),
             visibility_cap: options.visibility_cap,
-            ..local_sqs::Options::default()
         };
         let behind = Behind::bind().await?;
         let upstreams = behind.addresses()?;
@@ -128,9 +106,10 @@ impl Stack {
             dynamo.ensure_table(table).await?;
         }
         let keys = model.functions.iter().map(|f| f.name.as_str()).chain([STACK_KEY]).map(credentials);
-        let s3 =
-            S3::start(behind.s3, data.join("objects"), keys.collect(), &model.buckets, sqs.clone()).await?;
         let gate = gate(&model)?;
+        let objects = data.join("objects");
+        let s3 =
+            S3::start(behind.s3, objects, keys.collect(), &model.buckets, sqs.clone(), gate.clone()).await?;
         let listeners = [ports.dynamodb, ports.s3, ports.sqs, ports.kms];
         for ((listener, service), upstream) in listeners.into_iter().zip(SERVICES).zip(upstreams) {
             gate.serve(listener, service, upstream);
@@ -166,7 +145,7 @@ impl Stack {
         };
         let lambda = Lambda::start(ports.lambda, functions.collect(), lambda_options).await?;
         let sandboxes = lambda.clone();
-        gate.kill_with(Arc::new(move |id| sandboxes.kill_sandbox(id)));
+        gate.kill_with(Arc::new(move |session| sandboxes.kill_session(session)));
         let front = match options.functions {
             true => Some(Front::start(ports.front, lambda.clone(), front_options(&model)).await?),
             false => None,
@@ -339,29 +318,6 @@ impl Stack {
     }
 }
 
-/// The services behind the gate, in the order of [`Behind::addresses`].
-const SERVICES: [Service; 4] = [Service::DynamoDb, Service::S3, Service::Sqs, Service::Keys];
-
-/// Where the services themselves listen: nobody but the gate is told.
-struct Behind {
-    dynamodb: TcpListener,
-    s3: TcpListener,
-    sqs: TcpListener,
-    kms: TcpListener,
-}
-
-impl Behind {
-    async fn bind() -> Result<Self, Error> {
-        let free = || TcpListener::bind(("127.0.0.1", 0));
-        Ok(Self { dynamodb: free().await?, s3: free().await?, sqs: free().await?, kms: free().await? })
-    }
-
-    fn addresses(&self) -> Result<[SocketAddr; 4], Error> {
-        let Self { dynamodb, s3, sqs, kms } = self;
-        Ok([dynamodb.local_addr()?, s3.local_addr()?, sqs.local_addr()?, kms.local_addr()?])
-    }
-}
-
 /// A gate with the policies of every function.
 fn gate(model: &Model) -> Result<Gate, Error> {
     let principals = model.functions.iter().map(|function| {
@@ -454,62 +410,4 @@ fn only<'a, T>(items: &'a [T], id: impl Fn(&T) -> &ResourceId, logical: &str) ->
         (Some(one), None) => Ok(one),
         _ => Err(Error::NoResource(logical.to_owned())),
     }
-}
-
-struct Ports {
-    front: TcpListener,
-    dynamodb: TcpListener,
-    s3: TcpListener,
-    sqs: TcpListener,
-    kms: TcpListener,
-    lambda: TcpListener,
-}
-
-impl Ports {
-    /// The API's port exactly; the services on the free ones after it, so that they tend to stay the same.
-    async fn bind(options: &StackOptions) -> Result<Self, Error> {
-        let front = match options.functions {
-            true => TcpListener::bind((options.host, options.port.unwrap_or(0))).await?,
-            // Somebody else serves the API then.
-            false => TcpListener::bind((options.host, 0)).await?,
-        };
-        let mut next = options.port;
-        Ok(Self {
-            front,
-            dynamodb: following(options.host, &mut next).await?,
-            s3: following(options.host, &mut next).await?,
-            sqs: following(options.host, &mut next).await?,
-            kms: following(options.host, &mut next).await?,
-            lambda: following(options.host, &mut next).await?,
-        })
-    }
-
-    fn endpoints(&self) -> Result<Endpoints, Error> {
-        Ok(Endpoints {
-            dynamodb: url(&self.dynamodb)?,
-            s3: url(&self.s3)?,
-            sqs: url(&self.sqs)?,
-            kms: url(&self.kms)?,
-            lambda: url(&self.lambda)?,
-            dns: None,
-            smtp: None,
-            issuer: String::new(),
-        })
-    }
-}
-
-async fn following(host: IpAddr, next: &mut Option<u16>) -> Result<TcpListener, Error> {
-    while let Some(port) = next.and_then(|p| p.checked_add(1)) {
-        *next = Some(port);
-        match TcpListener::bind((host, port)).await {
-            Ok(listener) => return Ok(listener),
-            Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => {}
-            Err(e) => return Err(e.into()),
-        }
-    }
-    Ok(TcpListener::bind((host, 0)).await?)
-}
-
-fn url(listener: &TcpListener) -> Result<String, Error> {
-    Ok(format!("http://{}", listener.local_addr()?))
 }

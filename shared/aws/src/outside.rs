@@ -1,4 +1,4 @@
-//! GET requests to parties that are not AWS: the TLS that the SDK's clients have linked already, with the usual public roots
+//! Requests to parties that are not AWS: the TLS that the SDK's clients have linked already, with the usual public roots
 //! (`docs/decisions/amazon-roots.md`). The client is made on first use, because reading the system's roots takes a while.
 
 use std::{
@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::{
     client::{http::HttpConnector as _, orchestrator::HttpRequest},
     http::Headers,
 };
-use aws_smithy_types::byte_stream::ByteStream;
+use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
 
 /// A client for parties that are not AWS: a handle that is cheap to clone.
 #[derive(Clone, Default)]
@@ -52,15 +52,38 @@ pub enum OutsideError {
 impl Outside {
     /// The body at an address: within `patience` in all, and of at most `cap` octets.
     pub async fn get(&self, url: &str, patience: Duration, cap: usize) -> Result<Got, OutsideError> {
-        match tokio::time::timeout(patience, self.fetch(url, cap)).await {
+        let mut request = HttpRequest::get(url).map_err(|e| OutsideError::Address(e.to_string()))?;
+        request.headers_mut().insert("accept", "application/json");
+        self.send(request, patience, cap).await
+    }
+
+    /// What is answered to a body sent to an address, likewise.
+    pub async fn post(
+        &self,
+        url: &str,
+        headers: &[(&'static str, String)],
+        body: String,
+        patience: Duration,
+        cap: usize,
+    ) -> Result<Got, OutsideError> {
+        let address = |e: &dyn std::error::Error| OutsideError::Address(e.to_string());
+        let mut request = HttpRequest::new(SdkBody::from(body));
+        request.set_method("POST").map_err(|e| address(&e))?;
+        request.set_uri(url).map_err(|e| address(&e))?;
+        for (name, value) in headers {
+            request.headers_mut().try_insert(*name, value.clone()).map_err(|e| address(&e))?;
+        }
+        self.send(request, patience, cap).await
+    }
+
+    async fn send(&self, request: HttpRequest, patience: Duration, cap: usize) -> Result<Got, OutsideError> {
+        match tokio::time::timeout(patience, self.fetch(request, cap)).await {
             Ok(got) => got,
             Err(_) => Err(OutsideError::Late(patience)),
         }
     }
 
-    async fn fetch(&self, url: &str, cap: usize) -> Result<Got, OutsideError> {
-        let mut request = HttpRequest::get(url).map_err(|e| OutsideError::Address(e.to_string()))?;
-        request.headers_mut().insert("accept", "application/json");
+    async fn fetch(&self, request: HttpRequest, cap: usize) -> Result<Got, OutsideError> {
         let failed = |e: &dyn std::error::Error| {
             OutsideError::Failed(aws_smithy_types::error::display::DisplayErrorContext(e).to_string())
         };

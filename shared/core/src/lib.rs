@@ -7,6 +7,7 @@ mod event;
 mod id;
 pub mod idempotency;
 mod problem;
+mod scrub;
 pub mod settings;
 mod time;
 pub mod trace;
@@ -16,6 +17,7 @@ pub use digest::{hex, sha256};
 pub use event::DomainEvent;
 pub use id::{EventId, IdError, KeyId, UserId, WorkspaceId};
 pub use problem::{Fault, Kind, Problem};
+pub use scrub::{scrub, scrub_json};
 pub use settings::Settings;
 pub use time::now;
 

@@ -80,6 +80,7 @@ pub fn prepare<S: Deps>(endpoint: Endpoint<S>, settings: &Settings) -> Result<Se
             let meter = Meter::default();
             let mut response = answer(inner, gate, meter.clone(), request).await;
             meter.dress(response.headers_mut(), policy.as_ref());
+            aws::report_errors().await;
             Ok(response)
         }
     })))

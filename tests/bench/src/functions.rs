@@ -122,9 +122,6 @@ async fn on_a_stack(root: &Path, options: &Options) -> Outcome<Seen> {
             let mut env = stack.function_env(&function.name);
             // As deployed: log lines are JSON.
             env.retain(|name, _| name != "LOG_FORMAT" && name != "NO_COLOR");
-            env.insert("AWS_LAMBDA_FUNCTION_NAME".into(), function.name.clone());
-            env.insert("AWS_LAMBDA_FUNCTION_MEMORY_SIZE".into(), function.memory_mb.to_string());
-            env.insert("AWS_LAMBDA_FUNCTION_VERSION".into(), "$LATEST".into());
             let name = function.name.clone();
             Function { http: routed.contains(name.as_str()), binary: folder.join(&name), name, env }
         })

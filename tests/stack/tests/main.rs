@@ -24,6 +24,7 @@ mod probe;
 mod proving;
 mod queries;
 mod readme;
+mod reports;
 mod restart;
 mod results;
 mod sweep;

@@ -25,6 +25,7 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use ask::Ask;
+use ask::Wanted;
 pub use fault::{Fault, Rule, Trigger};
 pub use policy::{Grant, Policy, PolicyError};
 pub use service::Service;
@@ -44,8 +45,8 @@ pub struct Principal {
     pub policy: Policy,
 }
 
-/// Ends a sandbox by its number; `false` if it is gone.
-pub type Kill = Arc<dyn Fn(u64) -> bool + Send + Sync>;
+/// Ends a sandbox by its session token; `false` if it is gone.
+pub type Kill = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// Settings.
 #[derive(Default)]
@@ -63,16 +64,12 @@ pub struct GateOptions {
 pub struct Call {
     /// The function.
     pub function: String,
-    /// Its sandbox, if it runs in one of the stack's own.
-    pub sandbox: Option<u64>,
     /// The operation in the service's words, such as `dynamodb:TransactWriteItems`.
     pub operation: String,
     /// What it asked to be allowed, action and resource.
     pub asks: Vec<Ask>,
     /// What was not allowed.
     pub denied: Option<Ask>,
-    /// The answer's status; none if the fault plan gave none.
-    pub status: Option<u16>,
     /// Read capacity units.
     pub read_units: f64,
     /// Write capacity units.
@@ -128,14 +125,23 @@ impl Gate {
         principal.is_some_and(|p| p.policy.allows(ask))
     }
 
+    /// Whether the owner of an access key may do what only the service reads out of a request: a form's signature, the keys of a
+    /// deletion. A key that is no function's may do everything.
+    pub fn permits(&self, access_key: &str, ask: Ask) -> bool {
+        let Some(principal) = self.0.options.principals.iter().find(|p| p.access_key == access_key) else {
+            return true;
+        };
+        let allowed = principal.policy.allows(&ask);
+        if !allowed {
+            let operation = ask.action.clone();
+            self.0.note(Call::new(principal, Wanted { operation, asks: vec![ask] }));
+        }
+        allowed
+    }
+
     /// The calls so far, oldest first; only the last 50,000.
     pub fn calls(&self) -> Vec<Call> {
         lock(&self.0.calls).iter().cloned().collect()
-    }
-
-    /// Forgets the calls so far.
-    pub fn clear(&self) {
-        lock(&self.0.calls).clear();
     }
 
     /// What was denied, by function.
@@ -172,6 +178,20 @@ impl Gate {
     }
 }
 
+impl Call {
+    fn new(principal: &Principal, Wanted { operation, asks }: Wanted) -> Self {
+        Self {
+            function: principal.name.clone(),
+            operation,
+            denied: asks.iter().find(|ask| !principal.policy.allows(ask)).cloned(),
+            asks,
+            read_units: 0.0,
+            write_units: 0.0,
+            wasted: 0,
+        }
+    }
+}
+
 impl Shared {
     fn note(&self, call: Call) {
         let mut calls = lock(&self.calls);
@@ -181,8 +201,35 @@ impl Shared {
         calls.push_back(call);
     }
 
-    fn kill(&self, sandbox: Option<u64>) -> bool {
+    fn kill(&self, session: Option<&str>) -> bool {
         let kill = lock(&self.kill).clone();
-        sandbox.zip(kill).is_some_and(|(sandbox, kill)| kill(sandbox))
+        session.zip(kill).is_some_and(|(session, kill)| kill(session))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_service_asks_for_is_decided_and_a_denial_noted() {
+        let policies = json!([{ "Statement": { "Effect": "Allow", "Action": "s3:PutObject", "Resource": "arn:b/in/*" } }]);
+        let gate = Gate::new(GateOptions {
+            principals: vec![Principal {
+                name: "f".to_owned(),
+                access_key: "AKIDF".to_owned(),
+                role_arn: "arn:role".to_owned(),
+                policy: Policy::read(&policies).unwrap(),
+            }],
+            ..GateOptions::default()
+        });
+        let put = |key: &str| Ask { action: "s3:PutObject".to_owned(), resource: format!("arn:b/{key}") };
+        assert!(gate.permits("AKIDF", put("in/x")));
+        assert_eq!((gate.unused(), gate.denied()), (BTreeMap::new(), BTreeMap::new()));
+        assert!(!gate.permits("AKIDF", put("out/x")));
+        assert_eq!(gate.denied(), BTreeMap::from([("f".to_owned(), BTreeSet::from([put("out/x")]))]));
+        assert!(gate.permits("the stack's own", put("out/x")));
     }
 }

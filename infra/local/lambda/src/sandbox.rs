@@ -73,6 +73,8 @@ impl Function {
 /// One process.
 pub(crate) struct Sandbox {
     pub id: u64,
+    /// The session token of its credentials: whose calls are whose.
+    pub session: String,
     pub pid: u32,
     pub api: RuntimeApi,
     pub started: Instant,
@@ -107,10 +109,11 @@ impl Sandbox {
         std::fs::create_dir(&task)?;
         std::fs::create_dir(&tmp)?;
 
-        let started = Instant::now();
+        let (started, session) = (Instant::now(), ids::session_token());
         let mut child = Command::new(std::path::absolute(&function.spec.binary)?)
             .env_clear()
             .envs(environment(&function.spec, around.region, id, &task, &tmp))
+            .env("AWS_SESSION_TOKEN", &session)
             .env("AWS_LAMBDA_RUNTIME_API", listener.local_addr()?.to_string())
             .current_dir(&task)
             .stdin(Stdio::null())
@@ -123,6 +126,7 @@ impl Sandbox {
             .spawn()?;
         let sandbox = Arc::new(Self {
             id,
+            session,
             pid: child.id().unwrap_or_default(),
             api: RuntimeApi::new(),
             started,
@@ -265,8 +269,6 @@ fn environment(
         ("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{}", spec.name)),
         ("AWS_LAMBDA_LOG_STREAM_NAME", format!("{date}/[$LATEST]{id:032x}")),
         ("AWS_REGION", region.to_owned()),
-        // Lambda's is opaque too; this one says whose calls are whose.
-        ("AWS_SESSION_TOKEN", format!("sandbox-{id}")),
         ("LAMBDA_RUNTIME_DIR", "/var/runtime".to_owned()),
         ("LAMBDA_TASK_ROOT", path(task)),
         ("TMPDIR", path(tmp)),

@@ -12,7 +12,7 @@ use super::{InvocationError, Invoker, backoff, failed_items};
 use crate::services::dynamodb::{StreamRecord, TableStream};
 use crate::services::sqs::Sqs;
 use crate::template::model::StreamSource;
-use crate::{ACCOUNT_ID, Error, REGION, files};
+use crate::{Error, arn, files, stream_of};
 
 /// Pause between looks at an idle stream. AWS looks four times a second.
 const IDLE_POLL: Duration = Duration::from_millis(100);
@@ -170,17 +170,13 @@ impl StreamPoller {
     }
 
     async fn invoke(&self, records: &[StreamRecord]) -> Result<bytes::Bytes, InvocationError> {
-        let arn = self.stream_arn();
+        let arn = arn("dynamodb", &stream_of(&self.source.table));
         let records = records.iter().map(|r| {
             let mut json = r.json.clone();
             json["eventSourceARN"] = arn.as_str().into();
             json
         });
         self.invoker.invoke(&self.function, &json!({"Records": records.collect::<Vec<Value>>()})).await
-    }
-
-    fn stream_arn(&self) -> String {
-        format!("arn:aws:dynamodb:{REGION}:{ACCOUNT_ID}:table/{}/stream/local", self.source.table)
     }
 
     /// What Lambda sends to the on-failure destination, which names the records but does not hold them.
@@ -195,7 +191,7 @@ impl StreamPoller {
         let Some(queue) = &self.source.on_failure else { return Ok(()) };
         let message = json!({
             "requestContext": {
-                "functionArn": format!("arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{}", self.function),
+                "functionArn": arn("lambda", &format!("function:{}", self.function)),
                 "condition": "RetryAttemptsExhausted",
                 "approximateInvokeCount": attempts,
             },
@@ -206,7 +202,7 @@ impl StreamPoller {
                 "startSequenceNumber": sequence_number(first),
                 "endSequenceNumber": sequence_number(last),
                 "batchSize": records.len(),
-                "streamArn": self.stream_arn(),
+                "streamArn": arn("dynamodb", &stream_of(&self.source.table)),
             },
         });
         self.sqs.send(queue, &message.to_string()).await

@@ -16,6 +16,7 @@ const OPTIONAL: &[&str] = &[
     "DOCS",
     "IDENTITY_ISSUERS",
     "RATE_LIMITS",
+    "SENTRY_DSN",
     "SMTP_FROM",
     "SMTP_HELLO",
     "SMTP_PROBE",
