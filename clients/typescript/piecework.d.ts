@@ -47,7 +47,7 @@ export interface paths {
         };
         /**
          * Balance, grants and the low-credit flag.
-         * @description Needs a key with the scope `credits`.
+         * @description Needs a token, or a key with the scope `credits`.
          */
         get: operations["getCredits"];
         put?: never;
@@ -67,7 +67,7 @@ export interface paths {
         };
         /**
          * Lists the ledger's entries, newest first.
-         * @description Needs a key with the scope `credits`.
+         * @description Needs a token, or a key with the scope `credits`.
          */
         get: operations["listCreditHistory"];
         put?: never;
@@ -87,7 +87,7 @@ export interface paths {
         };
         /**
          * Lists the open tasks of every workspace, the one that is looked at next first.
-         * @description Needs a key with the scope `admin`.
+         * @description Needs an administrator's token, or a key with the scope `admin`.
          */
         get: operations["listOpenTasks"];
         put?: never;
@@ -107,7 +107,7 @@ export interface paths {
         };
         /**
          * Lists API keys, oldest first, revoked ones too.
-         * @description Needs a key with the scope `keys`.
+         * @description Needs a token, or a key with the scope `keys`.
          */
         get: operations["listKeys"];
         put?: never;
@@ -115,7 +115,7 @@ export interface paths {
          * Makes an API key.
          * @description The token in the answer is the only copy. A key cannot be given a scope that its maker does not have.
          *
-         *     Needs a key with the scope `keys`.
+         *     Needs a token, or a key with the scope `keys`.
          */
         post: operations["createKey"];
         delete?: never;
@@ -138,9 +138,32 @@ export interface paths {
          * Revokes an API key, at once and for good.
          * @description Revoking it again changes nothing.
          *
-         *     Needs a key with the scope `keys`.
+         *     Needs a token, or a key with the scope `keys`.
          */
         delete: operations["revokeKey"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/api-keys/{id}/roll": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rolls an API key.
+         * @description Makes a new key with the same name and scopes, shown once. The old one works on for `grace_seconds`, and then no more. A key is
+         *     rolled once, and only by who has every scope that it has.
+         *
+         *     Needs a token, or a key with the scope `keys`.
+         */
+        post: operations["rollKey"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -180,6 +203,35 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Gets the caller.
+         * @description The first request with a token of somebody new, to this path or any other, makes them a user with a personal workspace and a
+         *     signup grant.
+         *
+         *     Needs a token, or a key with the scope `read`.
+         */
+        get: operations["getMe"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Changes the caller.
+         * @description What is left out stays. The address is the issuer's to say, and cannot be changed here.
+         *
+         *     Needs a token, or a key with the scope `personal`.
+         */
+        patch: operations["changeMe"];
+        trace?: never;
+    };
     "/v1/openapi.json": {
         parameters: {
             query?: never;
@@ -206,7 +258,7 @@ export interface paths {
         };
         /**
          * Totals and a series by status, by day or by hour.
-         * @description Needs a key with the scope `read`.
+         * @description Needs a token, or a key with the scope `read`.
          */
         get: operations["getUsage"];
         put?: never;
@@ -226,7 +278,7 @@ export interface paths {
         };
         /**
          * Lists tasks, newest first, with counts by verification and job status.
-         * @description Needs a key with the scope `read`.
+         * @description Needs a token, or a key with the scope `read`.
          */
         get: operations["listTasks"];
         put?: never;
@@ -235,7 +287,7 @@ export interface paths {
          * @description One credit for each different address is held, and what is not charged comes back when the task ends. A list that the
          *     balance does not cover is refused with what it would cost.
          *
-         *     Needs a key with the scope `verify`.
+         *     Needs a token, or a key with the scope `verify`.
          */
         post: operations["createTask"];
         delete?: never;
@@ -253,7 +305,7 @@ export interface paths {
         };
         /**
          * One task, with counts by verification and job status.
-         * @description Needs a key with the scope `read`.
+         * @description Needs a token, or a key with the scope `read`.
          */
         get: operations["getTask"];
         put?: never;
@@ -277,7 +329,7 @@ export interface paths {
          * Stops a task.
          * @description Addresses being verified end and are charged; no other begins, and their credits come back. Cancelling again changes nothing.
          *
-         *     Needs a key with the scope `verify`.
+         *     Needs a token, or a key with the scope `verify`.
          */
         post: operations["cancelTask"];
         delete?: never;
@@ -298,7 +350,7 @@ export interface paths {
          * @description Cells that a spreadsheet would run as a formula begin with an apostrophe. A list above 2 MiB is answered with a redirect
          *     to a link that lasts 15 minutes. A task that has not come to its end is a conflict.
          *
-         *     Needs a key with the scope `read`.
+         *     Needs a token, or a key with the scope `read`.
          */
         get: operations["downloadResults"];
         put?: never;
@@ -318,7 +370,7 @@ export interface paths {
         };
         /**
          * Lists what happened to a task, oldest first.
-         * @description Needs a key with the scope `read`.
+         * @description Needs a token, or a key with the scope `read`.
          */
         get: operations["listTaskEvents"];
         put?: never;
@@ -340,7 +392,7 @@ export interface paths {
          * Lists a task's rows in their order, each with what was found out.
          * @description A page can be shorter than its limit while there is a next one.
          *
-         *     Needs a key with the scope `read`.
+         *     Needs a token, or a key with the scope `read`.
          */
         get: operations["listJobs"];
         put?: never;
@@ -360,7 +412,7 @@ export interface paths {
         };
         /**
          * Lists the tasks of uploaded files, newest first.
-         * @description Needs a key with the scope `read`.
+         * @description Needs a token, or a key with the scope `read`.
          */
         get: operations["listUploads"];
         put?: never;
@@ -369,7 +421,7 @@ export interface paths {
          * @description The task starts when the file is there. What cannot be read, and a list that the balance does not cover, end it as
          *     `failed` with the reason in `problem`; nothing is charged then.
          *
-         *     Needs a key with the scope `verify`.
+         *     Needs a token, or a key with the scope `verify`.
          */
         post: operations["createUpload"];
         delete?: never;
@@ -387,7 +439,7 @@ export interface paths {
         };
         /**
          * The task of the newest uploaded file.
-         * @description Needs a key with the scope `read`.
+         * @description Needs a token, or a key with the scope `read`.
          */
         get: operations["getLatestUpload"];
         put?: never;
@@ -411,7 +463,7 @@ export interface paths {
          * Verifies one address.
          * @description Costs one credit, unless the result is `unknown`.
          *
-         *     Needs a key with the scope `verify`.
+         *     Needs a token, or a key with the scope `verify`.
          */
         post: operations["checkAddress"];
         delete?: never;
@@ -460,6 +512,7 @@ export interface components {
              * @description When it was revoked.
              */
             revoked_at?: string | null;
+            rolled_to?: components["schemas"]["KeyId"] | null;
             /** @description What it may do. */
             scopes: components["schemas"]["Scope"][];
         };
@@ -761,6 +814,34 @@ export interface components {
          * @enum {string}
          */
         MailProvider: "google" | "google_workspace" | "microsoft_365" | "outlook_consumer" | "yahoo" | "apple" | "zoho" | "proton" | "fastmail" | "yandex" | "mail_ru" | "united_internet" | "tencent" | "amazon" | "rackspace" | "godaddy" | "ovh" | "cloudflare" | "mimecast" | "proofpoint" | "barracuda" | "cisco" | "broadcom" | "other";
+        /** @description The caller. */
+        Me: {
+            /** @description Whether these credentials are an administrator's. */
+            admin: boolean;
+            /**
+             * Format: date-time
+             * @description When they were first seen.
+             */
+            created_at: string;
+            /** @description Their address, if somebody vouches for it. */
+            email?: string | null;
+            /** @description The user. */
+            id: components["schemas"]["UserId"];
+            /** @description What people call them. */
+            name: string;
+            /** @description What these credentials may do. */
+            scopes: components["schemas"]["Scope"][];
+            /** @description Their personal workspace. */
+            workspace: components["schemas"]["WorkspaceId"];
+        };
+        /** @description What a user may change of themselves. What is left out stays. */
+        MeChanges: {
+            /**
+             * @description What people call them; 1 to 100 characters.
+             * @example Ada Lovelace
+             */
+            name?: string | null;
+        };
         /** @description A key to be made. */
         NewKey: {
             /**
@@ -844,6 +925,7 @@ export interface components {
                  * @description When it was revoked.
                  */
                 revoked_at?: string | null;
+                rolled_to?: components["schemas"]["KeyId"] | null;
                 /** @description What it may do. */
                 scopes: components["schemas"]["Scope"][];
             }[];
@@ -1058,6 +1140,20 @@ export interface components {
              */
             waiting: number;
         };
+        /** @description How a key is replaced by a new one. */
+        RollKey: {
+            /**
+             * Format: date-time
+             * @description When the new key stops working.
+             */
+            expires_at?: string | null;
+            /**
+             * Format: int32
+             * @description For how many seconds the old key works on; a day unless given, at most thirty, and never beyond its own end.
+             * @default 86400
+             */
+            grace_seconds: number;
+        };
         /** @description A row that could not be read. */
         RowError: {
             /**
@@ -1077,7 +1173,7 @@ export interface components {
          * @description A scope of an API key.
          * @enum {string}
          */
-        Scope: "verify" | "read" | "credits" | "keys" | "admin";
+        Scope: "verify" | "read" | "credits" | "keys" | "personal" | "admin";
         /**
          * @description What a mail server said when asked about a mailbox, without sending to it.
          * @enum {string}
@@ -1233,6 +1329,11 @@ export interface components {
              */
             start: string;
         };
+        /**
+         * @description A person.
+         * @example usr_01j9z3k5m8n2p4q6r7s8t9v0wx
+         */
+        UserId: string;
         /** @description One address, verified. `null` means not known or not applicable, never `false`. */
         Verification: {
             /** @description The server takes mail for any mailbox; null unless it was asked and answered. */
@@ -1369,6 +1470,8 @@ export type KeyId = components['schemas']['KeyId'];
 export type Lot = components['schemas']['Lot'];
 export type LotId = components['schemas']['LotId'];
 export type MailProvider = components['schemas']['MailProvider'];
+export type Me = components['schemas']['Me'];
+export type MeChanges = components['schemas']['MeChanges'];
 export type NewKey = components['schemas']['NewKey'];
 export type NewTask = components['schemas']['NewTask'];
 export type NewUpload = components['schemas']['NewUpload'];
@@ -1379,6 +1482,7 @@ export type PageJob = components['schemas']['Page_Job'];
 export type PageTask = components['schemas']['Page_Task'];
 export type ProblemDocument = components['schemas']['ProblemDocument'];
 export type QueueReport = components['schemas']['QueueReport'];
+export type RollKey = components['schemas']['RollKey'];
 export type RowError = components['schemas']['RowError'];
 export type Scope = components['schemas']['Scope'];
 export type SmtpOutcome = components['schemas']['SmtpOutcome'];
@@ -1391,6 +1495,7 @@ export type Upload = components['schemas']['Upload'];
 export type UploadRequest = components['schemas']['UploadRequest'];
 export type Usage = components['schemas']['Usage'];
 export type UsagePoint = components['schemas']['UsagePoint'];
+export type UserId = components['schemas']['UserId'];
 export type Verification = components['schemas']['Verification'];
 export type VerificationCounts = components['schemas']['VerificationCounts'];
 export type VerificationMx = components['schemas']['VerificationMx'];
@@ -1782,6 +1887,59 @@ export interface operations {
             };
         };
     };
+    rollKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The old key. */
+                id: components["schemas"]["KeyId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RollKey"];
+            };
+        };
+        responses: {
+            /** @description The new key. */
+            201: {
+                headers: {
+                    location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedKey"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     getVersionedDocs: {
         parameters: {
             query?: never;
@@ -1843,6 +2001,100 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HealthReport"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    getMe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The caller. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    changeMe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MeChanges"];
+            };
+        };
+        responses: {
+            /** @description The caller as they are now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
                 };
             };
             /** @description The quota of the user or of the address is used up. */

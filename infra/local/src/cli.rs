@@ -282,6 +282,8 @@ fn welcome(started: &Started) -> String {
         ("API", &file.base_url),
         ("API key", &file.api_key),
         ("admin key", &file.admin_key),
+        ("token", &file.token),
+        ("issuer", &endpoints.issuer),
         ("DynamoDB", &endpoints.dynamodb),
         ("S3", &endpoints.s3),
         ("SQS", &endpoints.sqs),

@@ -17,6 +17,7 @@ pub mod elsewhere;
 mod error;
 mod files;
 pub mod functions;
+pub mod identity;
 pub mod keys;
 pub mod log;
 pub mod openapi;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use local_gate::{Gate, GateOptions, Policy, Principal};
 use local_lambda::{Cors, Front, FrontOptions, FunctionSpec, Lambda, LambdaOptions, Route};
-use local_parties::{Behaviour, DnsServer, SmtpServer, Zone};
+use local_parties::{Behaviour, DnsServer, Issuer, SmtpServer, Zone};
 use local_sqs::{SqsHandle, SqsServer};
 
 use crate::data::Data;
@@ -49,6 +49,7 @@ pub struct Stack {
     lambda: Lambda,
     gate: Gate,
     parties: Option<Parties>,
+    issuer: Issuer,
     s3: S3,
     sqs: Sqs,
     sqs_server: SqsServer,
@@ -120,6 +121,8 @@ impl Stack {
         };
         endpoints.dns = parties.as_ref().map(|p| p.dns.addr().to_string());
         endpoints.smtp = parties.as_ref().map(|p| p.smtp.addr().to_string());
+        let issuer = Issuer::start(SocketAddr::from((options.host, 0))).await?;
+        endpoints.issuer = issuer.url().to_owned();
 
         let functions = model.functions.iter().filter_map(|f| {
             let binary = specs.get(&f.name)?.clone();
@@ -173,6 +176,7 @@ impl Stack {
             lambda,
             gate,
             parties,
+            issuer,
             s3,
             sqs,
             sqs_server,
@@ -225,6 +229,11 @@ impl Stack {
     /// The SMTP stand-in, if functions use it.
     pub fn smtp(&self) -> Option<&SmtpServer> {
         self.parties.as_ref().map(|p| &p.smtp)
+    }
+
+    /// The identity provider's stand-in. `identity` says which issuers it stands for.
+    pub fn issuer(&self) -> &Issuer {
+        &self.issuer
     }
 
     /// What the templates say.
@@ -301,6 +310,7 @@ impl Stack {
         self.sqs_server.shutdown().await;
         self.awsim.stop().await;
         self.dynamo.stop().await;
+        self.issuer.shutdown().await;
         if let Some(parties) = self.parties {
             parties.dns.shutdown().await;
             parties.smtp.shutdown().await;

@@ -1,11 +1,22 @@
 use piecework_core::{Fault, Kind, Problem};
 
+use crate::TokenError;
+
 /// Why an account operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The key is not there, revoked, expired or wrong: a caller is not told which.
     #[error("the API key is not valid")]
     BadKey,
+    /// The bearer token is not good; a caller is told why.
+    #[error("the bearer token is refused: {0}")]
+    BadToken(#[from] TokenError),
+    /// The key was revoked, has expired or was rolled before.
+    #[error("the key is over, or was rolled before")]
+    KeyIsOver,
+    /// There is no such user any more.
+    #[error("no such user")]
+    NoSuchUser,
     /// A key cannot be given more than its maker has.
     #[error("a key cannot be given a scope that its maker does not have")]
     ScopeNotHeld,
@@ -29,6 +40,10 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
             Error::BadKey => Problem::new(Kind::Unauthenticated).detail("The API key is not valid."),
+            Error::BadToken(error) => Problem::new(Kind::Unauthenticated).detail(error.to_string()),
+            Error::KeyIsOver => Problem::new(Kind::WrongState)
+                .detail("The key was revoked, has expired or was rolled before. Make a new one."),
+            Error::NoSuchUser => Problem::new(Kind::NotFound),
             Error::ScopeNotHeld => Problem::new(Kind::Forbidden)
                 .detail("A key cannot be given a scope that its maker does not have."),
             Error::Unusable { pointer, detail } => {

@@ -18,6 +18,9 @@ pub enum Scope {
     /// Create, list and revoke keys.
     #[serde(rename = "keys")]
     Keys,
+    /// Change, export and erase the personal data of its user (P7, P19).
+    #[serde(rename = "personal")]
+    Personal,
     /// Support: read any workspace's tasks (P23).
     #[serde(rename = "admin")]
     Admin,
@@ -26,6 +29,8 @@ pub enum Scope {
 impl Scope {
     /// What a key for everyday use has: all but managing keys and support.
     pub const EVERYDAY: &[Self] = &[Self::Verify, Self::Read, Self::Credits];
+    /// What somebody who signed in has in a workspace of their own: all but support.
+    pub const SIGNED_IN: &[Self] = &[Self::Verify, Self::Read, Self::Credits, Self::Keys, Self::Personal];
 
     /// Its name in the API.
     pub fn name(self) -> &'static str {
@@ -34,6 +39,7 @@ impl Scope {
             Self::Read => "read",
             Self::Credits => "credits",
             Self::Keys => "keys",
+            Self::Personal => "personal",
             Self::Admin => "admin",
         }
     }
@@ -42,10 +48,10 @@ impl Scope {
 impl std::str::FromStr for Scope {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::Verify, Self::Read, Self::Credits, Self::Keys, Self::Admin]
+        [Self::Verify, Self::Read, Self::Credits, Self::Keys, Self::Personal, Self::Admin]
             .into_iter()
             .find(|s| s.name() == text)
-            .ok_or_else(|| format!("{text:?} is not a scope: verify, read, credits, keys, admin"))
+            .ok_or_else(|| format!("{text:?} is not a scope: verify, read, credits, keys, personal, admin"))
     }
 }
 
@@ -75,6 +81,8 @@ permissions! {
     CanReadCredits = Credits;
     /// May create, list and revoke keys.
     CanManageKeys = Keys;
+    /// May change, export and erase one's own data.
+    CanManagePersonalData = Personal;
     /// May look at any workspace, for support (P23).
     IsAdmin = Admin;
 }

@@ -1,5 +1,5 @@
 //! Accounts in DynamoDB: `USER#<user>`/`PROFILE`, `WSP#<workspace>`/`META`, `WSP#<workspace>`/`MEMBER#<user>`,
-//! `KEY#<key>`/`KEY` (listed through `gsi1`: `WSP#<workspace>#KEYS` by id).
+//! `KEY#<key>`/`KEY` (listed through `gsi1`: `WSP#<workspace>#KEYS` by id), and what `identity.rs` says of identities.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use piecework_core::{
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 
-use crate::{ApiKey, ApiKeyToken, CreatedKey, Error, NewKey, Scope, key::KeyRecord};
+use crate::{ApiKey, ApiKeyToken, CreatedKey, Error, NewKey, RollKey, Scope, key::KeyRecord};
 
 /// How stale `last_used_at` may be before it costs a write (P5).
 const LAST_USED_GRAIN: SignedDuration = SignedDuration::from_hours(1);
@@ -20,7 +20,7 @@ const LAST_USED_GRAIN: SignedDuration = SignedDuration::from_hours(1);
 /// Accounts.
 #[derive(Clone)]
 pub struct Account {
-    table: Table,
+    pub(crate) table: Table,
 }
 
 /// Who calls: the user and workspace behind the credentials, and what they may do.
@@ -30,8 +30,8 @@ pub struct Principal {
     pub user: UserId,
     /// The tenant whose data and credits the call touches.
     pub workspace: WorkspaceId,
-    /// The key used.
-    pub key: KeyId,
+    /// The key used; none with a bearer token.
+    pub key: Option<KeyId>,
     /// What it may do.
     pub scopes: BTreeSet<Scope>,
 }
@@ -50,6 +50,8 @@ pub struct NewUser {
     pub user: UserId,
     /// What people call them.
     pub name: String,
+    /// Their address, if it is verified.
+    pub email: Option<String>,
 }
 
 /// A user's own workspace.
@@ -73,26 +75,40 @@ fn key_key(id: KeyId) -> Key {
     Key::new(format!("KEY#{id}"), "KEY")
 }
 
-#[derive(Serialize, Deserialize)]
-struct Profile {
-    pk: String,
-    sk: String,
-    name: String,
-    workspace: WorkspaceId,
-    created_at: Timestamp,
+pub(crate) fn profile_key(user: UserId) -> Key {
+    Key::new(format!("USER#{user}"), "PROFILE")
+}
+
+/// A user as kept.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Profile {
+    pub pk: String,
+    pub sk: String,
+    pub name: String,
+    /// Verified by whoever vouches for the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    pub workspace: WorkspaceId,
+    pub created_at: Timestamp,
 }
 
 impl Account {
-    /// Makes a user, their personal workspace and their signup grant in one transaction. Once per user, however often asked.
-    pub async fn provision(&self, billing: &Billing, new: &NewUser) -> Result<Provisioned, Error> {
-        let workspace = WorkspaceId::new();
+    /// Adds a user, their personal workspace, the event of it and their signup grant. The action `user` is refused if the user is
+    /// there already.
+    pub(crate) fn provision_in(
+        &self,
+        transaction: &mut Transaction,
+        billing: &Billing,
+        new: &NewUser,
+        workspace: WorkspaceId,
+    ) {
         let at = now();
-        let pk = format!("USER#{}", new.user);
-        let mut transaction = Transaction::new();
+        let Key { pk, sk } = profile_key(new.user);
         let profile = Profile {
             pk: pk.clone(),
-            sk: "PROFILE".into(),
+            sk,
             name: new.name.clone(),
+            email: new.email.clone(),
             workspace,
             created_at: at,
         };
@@ -114,7 +130,14 @@ impl Account {
         transaction.create("event", &self.table, &aws::event_item(&pk, &event.by(new.user)));
         let grant =
             Grant { source: GrantSource::Signup, source_id: new.user.to_string(), credits: SIGNUP_GRANT };
-        billing.grant_in(&mut transaction, workspace, &grant);
+        billing.grant_in(transaction, workspace, &grant);
+    }
+
+    /// Makes a user, their personal workspace and their signup grant in one transaction. Once per user, however often asked.
+    pub async fn provision(&self, billing: &Billing, new: &NewUser) -> Result<Provisioned, Error> {
+        let workspace = WorkspaceId::new();
+        let mut transaction = Transaction::new();
+        self.provision_in(&mut transaction, billing, new, workspace);
         match transaction.commit().await {
             Ok(()) => Ok(Provisioned { user: new.user, workspace, new: true }),
             Err(error) => match error.refused::<Profile>("user") {
@@ -147,18 +170,20 @@ impl Account {
         Ok(Principal {
             user: record.user,
             workspace: record.workspace,
-            key: token.id,
+            key: Some(token.id),
             scopes: record.key.scopes.into_iter().collect(),
         })
     }
 
-    /// Makes a key for a user's workspace. The token in the answer is the only copy.
-    pub async fn create_key(
+    /// Adds a key for a user's workspace. The token in what comes back is the only copy.
+    fn key_in(
         &self,
+        transaction: &mut Transaction,
         user: UserId,
         workspace: WorkspaceId,
         new: NewKey,
-    ) -> Result<CreatedKey, Error> {
+        of: Option<KeyId>,
+    ) -> CreatedKey {
         let (token, text) = ApiKeyToken::generate();
         let mut scopes = new.scopes;
         scopes.sort_unstable();
@@ -180,19 +205,75 @@ impl Account {
                 expires_at: new.expires_at,
                 last_used_at: None,
                 revoked_at: None,
+                rolled_to: None,
             },
         };
         let event = DomainEvent::new(
             "account.key.created",
             workspace,
             token.id,
-            serde_json::json!({ "scopes": record.key.scopes }),
+            serde_json::json!({ "scopes": record.key.scopes, "rolled_from": of }),
         );
-        let mut transaction = Transaction::new();
         transaction.create("key", &self.table, &record);
         transaction.create("event", &self.table, &aws::event_item(&pk, &event.by(user)));
+        CreatedKey { key: record.key, token: text.expose_secret().to_owned() }
+    }
+
+    /// Makes a key for a user's workspace. The token in the answer is the only copy.
+    pub async fn create_key(
+        &self,
+        user: UserId,
+        workspace: WorkspaceId,
+        new: NewKey,
+    ) -> Result<CreatedKey, Error> {
+        let mut transaction = Transaction::new();
+        let created = self.key_in(&mut transaction, user, workspace, new, None);
         transaction.commit().await.map_err(aws::Error::from)?;
-        Ok(CreatedKey { key: record.key, token: text.expose_secret().to_owned() })
+        Ok(created)
+    }
+
+    /// Replaces a key of this workspace by a new one with the same name and scopes. The old one works on for the grace period, so
+    /// that whoever uses it has time to change, and then no more.
+    ///
+    /// A key is rolled once. Who rolls it learns the new secret, so they must have every scope that the key has.
+    pub async fn roll_key(&self, caller: &Principal, id: KeyId, roll: &RollKey) -> Result<CreatedKey, Error> {
+        let at = now();
+        roll.check(at)?;
+        let old: KeyRecord = self.table.get(&key_key(id)).await?.ok_or(Error::NoSuchKey)?;
+        // Another workspace's key is no key at all, to this caller.
+        if old.workspace != caller.workspace {
+            return Err(Error::NoSuchKey);
+        }
+        if !old.key.scopes.iter().all(|&scope| caller.may(scope)) {
+            return Err(Error::ScopeNotHeld);
+        }
+        let live = old.key.revoked_at.is_none() && old.key.expires_at.is_none_or(|end| end > at);
+        if !live || old.key.rolled_to.is_some() {
+            return Err(Error::KeyIsOver);
+        }
+        let graceful = at + SignedDuration::from_secs(roll.grace_seconds.into());
+        let end = old.key.expires_at.map_or(graceful, |end| end.min(graceful));
+        let new = NewKey { name: old.key.name, scopes: old.key.scopes, expires_at: roll.expires_at };
+        let mut transaction = Transaction::new();
+        let created = self.key_in(&mut transaction, caller.user, caller.workspace, new, Some(id));
+        let update = Update::at(key_key(id))
+            .set("expires_at", end)
+            .set("rolled_to", created.key.id.to_string())
+            .when(Cond::Absent("revoked_at"))
+            .when(Cond::Absent("rolled_to"));
+        transaction.update("old", &self.table, update);
+        let event = DomainEvent::new(
+            "account.key.rolled",
+            caller.workspace,
+            id,
+            serde_json::json!({ "rolled_to": created.key.id, "until": end }),
+        );
+        transaction.create("event", &self.table, &aws::event_item(&old.pk, &event.by(caller.user)));
+        match transaction.commit().await {
+            Ok(()) => Ok(created),
+            Err(CommitError::Refused { label: "old", .. }) => Err(Error::KeyIsOver),
+            Err(error) => Err(aws::Error::from(error).into()),
+        }
     }
 
     /// Makes a key on behalf of a caller, who cannot give more than they have.

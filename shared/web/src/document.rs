@@ -8,7 +8,7 @@ use utoipa::{
         Components, Content, Header, InfoBuilder, OpenApi, OpenApiBuilder, PathItem, Paths, RefOr,
         ResponseBuilder,
         schema::{Object, Schema, SchemaType, Type},
-        security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme},
+        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
 
@@ -124,7 +124,10 @@ where
         Some(_) => {
             let scheme = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key")));
             components.security_schemes.insert("api_key".into(), RefOr::T(scheme));
-            vec![SecurityRequirement::new("api_key", Vec::<String>::new())]
+            let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+            components.security_schemes.insert("bearer".into(), RefOr::T(SecurityScheme::Http(bearer)));
+            let either = ["api_key", "bearer"];
+            either.map(|name| SecurityRequirement::new(name, Vec::<String>::new())).into()
         }
     });
     if let Some(scope) = A::SCOPE {
@@ -132,7 +135,12 @@ where
         if !text.is_empty() {
             text.push_str("\n\n");
         }
-        text.push_str(&format!("Needs a key with the scope `{}`.", scope.name()));
+        text.push_str(&match scope {
+            account::Scope::Admin => {
+                "Needs an administrator's token, or a key with the scope `admin`.".to_owned()
+            }
+            _ => format!("Needs a token, or a key with the scope `{}`.", scope.name()),
+        });
     }
     let mut paths = Paths::new();
     for method in P::methods() {

@@ -147,7 +147,7 @@ fn signing_up_is_granted_once_however_often_it_comes() {
     run(async {
         let operator = Operator::of(stack());
         let accounts = &operator.accounts;
-        let new = NewUser { user: UserId::new(), name: "twice".to_owned() };
+        let new = NewUser { user: UserId::new(), name: "twice".to_owned(), email: None };
         let made = join_all((0..5).map(|_| accounts.account().provision(accounts.billing(), &new))).await;
         let made: Vec<_> = made.into_iter().map(Result::unwrap).collect();
         assert_eq!(made.iter().filter(|m| m.new).count(), 1);

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::Endpoints;
-use crate::REGION;
 use crate::options::StackOptions;
 use crate::template::model::Function;
+use crate::{REGION, identity};
 
 /// The key of the stack itself and its users.
 pub(crate) const STACK_KEY: &str = "local-stack";
@@ -46,6 +46,10 @@ pub(crate) fn environment(
     env.extend(local.map(|(name, value)| (name.to_owned(), value.clone())));
     env.extend(endpoints.dns.iter().map(|dns| ("DNS_SERVER".to_owned(), dns.clone())));
     env.extend(endpoints.smtp.iter().map(|smtp| ("SMTP_CONNECT_TO".to_owned(), smtp.clone())));
+    // Whoever takes tokens takes the stand-in's.
+    if let Some(issuers) = env.get_mut("IDENTITY_ISSUERS") {
+        *issuers = identity::issuers(&endpoints.issuer);
+    }
     if options.traces {
         env.insert("TRACES".to_owned(), "log".to_owned());
     }

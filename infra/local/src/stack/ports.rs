@@ -26,6 +26,9 @@ pub struct Endpoints {
     pub dns: Option<String>,
     /// SMTP stand-in, likewise: every mail server that a function asks, should it ask one.
     pub smtp: Option<String>,
+    /// The identity provider's stand-in, `http://127.0.0.1:PORT`: `POST /token` with claims signs them.
+    #[serde(default)]
+    pub issuer: String,
 }
 
 /// What the outside reaches.
@@ -66,6 +69,7 @@ impl Ports {
             lambda: url(&self.lambda)?,
             dns: None,
             smtp: None,
+            issuer: String::new(),
         })
     }
 }

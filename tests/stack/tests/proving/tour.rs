@@ -6,11 +6,12 @@ use account::Scope;
 use local::Stack;
 use local_gate::{Call, Fault, Rule, Trigger};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     chaos::outcome::settled,
     support::{Answer, App, Operator, until},
+    tokens::{oidc, somebody},
 };
 
 /// The processors behind the queues.
@@ -39,13 +40,14 @@ pub struct Tour<'a> {
 impl<'a> Tour<'a> {
     /// Goes everywhere, with one key or a new one for each request.
     pub async fn of(stack: &'a Stack, fresh_keys: bool) -> Self {
-        let scopes = [Scope::Verify, Scope::Read, Scope::Credits, Scope::Keys];
+        let scopes = [Scope::Verify, Scope::Read, Scope::Credits, Scope::Keys, Scope::Personal];
         let app = App::on(stack, &scopes).await;
         // The key's last use is written once an hour, by whoever comes first.
         app.get("/v1/account/credits").await.expect(200);
         let mut tour = Tour { stack, app, steps: Vec::new(), seen: 0, fresh_keys };
         tour.ops().await;
         tour.keys_and_credits().await;
+        tour.me().await;
         tour.check().await;
         tour.list().await;
         tour.uploads().await;
@@ -78,7 +80,11 @@ impl<'a> Tour<'a> {
 
     async fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         match self.fresh_keys {
-            true => self.app.narrowed(&["verify", "read", "credits", "keys"]).await.request(method, path),
+            true => self
+                .app
+                .narrowed(&["verify", "read", "credits", "keys", "personal"])
+                .await
+                .request(method, path),
             false => self.app.request(method, path),
         }
     }
@@ -103,10 +109,47 @@ impl<'a> Tour<'a> {
         let spare = self.send("POST /v1/api-keys", "", request).await.json();
         self.get("GET /v1/api-keys", "/v1/api-keys").await;
         let path = format!("/v1/api-keys/{}", spare["id"].as_str().unwrap());
+        let request = self.request(Method::POST, &format!("{path}/roll")).await.json(&json!({}));
+        self.send("POST /v1/api-keys/{id}/roll", "", request).await;
         let request = self.request(Method::DELETE, &path).await;
         self.send("DELETE /v1/api-keys/{id}", "", request).await;
         self.get("GET /v1/account/credits", "/v1/account/credits").await;
         self.get("GET /v1/account/credits/history", "/v1/account/credits/history").await;
+    }
+
+    async fn me(&mut self) {
+        let token = |claims: &Value| oidc(self.stack, claims);
+        let sub = somebody();
+        let known = json!({ "sub": sub, "email": "one@corp.example", "email_verified": true });
+        let moved = json!({ "sub": sub, "email": "two@corp.example", "email_verified": true });
+        let tokens = [token(&known), token(&known), token(&moved)];
+        for (note, token) in
+            ["with a token, at first sight", "with a token", "with a token that has another address"]
+                .iter()
+                .zip(tokens)
+        {
+            let request = self.app.anonymous(Method::GET, "/v1/me").bearer_auth(token);
+            self.send("GET /v1/me", note, request).await;
+        }
+        self.get("GET /v1/me", "/v1/me").await;
+        let request = self.request(Method::PATCH, "/v1/me").await.json(&json!({ "name": "Somebody" }));
+        self.send("PATCH /v1/me", "", request).await;
+    }
+
+    /// Somebody new on every route: whatever comes of the request, they are a user then.
+    pub async fn first_sights(&self) {
+        for route in self.stack.model().routes.iter().filter(|r| r.path != "$default") {
+            let path = route.path.replace("{id}", "nothing");
+            let token = oidc(self.stack, &json!({ "sub": somebody() }));
+            let request = self.app.anonymous(route.method.parse().unwrap(), &path).bearer_auth(token);
+            let answer = self.app.send(request).await;
+            assert!(
+                answer.status < 500 && answer.status != 401,
+                "{} {}: {answer:?}",
+                route.method,
+                route.path
+            );
+        }
     }
 
     async fn check(&mut self) {

@@ -1,6 +1,6 @@
 //! What an operator can do beside the API: move credits, and make time pass by setting what is kept of it.
 
-use aws::Transaction;
+use aws::{Item, Transaction};
 use aws_sdk_dynamodb::{
     Client,
     config::{BehaviorVersion, Config, Credentials, Region},
@@ -86,6 +86,36 @@ impl Operator {
             let key = ["pk", "sk"].map(|name| record[name].as_s().unwrap().clone());
             self.set(&key.into(), "lock_until", AttributeValue::N("0".to_owned())).await;
         }
+    }
+
+    /// The kinds of the events of an entity, oldest first.
+    pub async fn events(&self, table: &str, pk: &str) -> Vec<String> {
+        let query = self.dynamodb.query().table_name(table).consistent_read(true);
+        let query = query.key_condition_expression("pk = :pk AND begins_with(sk, :event)");
+        let query = query.expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()));
+        let query = query.expression_attribute_values(":event", AttributeValue::S("EVENT#".to_owned()));
+        let found = query.send().await.unwrap();
+        let kind = |item: &Item| item["event"].as_m().unwrap()["kind"].as_s().unwrap().clone();
+        found.items().iter().map(kind).collect()
+    }
+
+    /// How many users have this name.
+    pub async fn named(&self, table: &str, name: &str) -> usize {
+        let scan = self.dynamodb.scan().table_name(table).consistent_read(true);
+        let scan =
+            scan.filter_expression("sk = :profile AND #n = :name").expression_attribute_names("#n", "name");
+        let scan = scan.expression_attribute_values(":profile", AttributeValue::S("PROFILE".to_owned()));
+        let mut pages = scan
+            .expression_attribute_values(":name", AttributeValue::S(name.to_owned()))
+            .into_paginator()
+            .items()
+            .send();
+        let mut count = 0;
+        while let Some(item) = pages.next().await {
+            item.unwrap();
+            count += 1;
+        }
+        count
     }
 
     async fn set(&self, (pk, sk): &(String, String), attribute: &str, value: AttributeValue) {

@@ -11,8 +11,19 @@ use local::{Profile, build_functions};
 use template_tests::{model, root};
 
 /// Settings that have a default. Everything else that a template gives must be one that its function asks for.
-const OPTIONAL: &[&str] =
-    &["DOCS", "RATE_LIMITS", "SENTRY_DSN", "SMTP_FROM", "SMTP_HELLO", "SMTP_PROBE", "TRACES", "VERSION"];
+const OPTIONAL: &[&str] = &[
+    "ADMIN_EMAILS",
+    "DOCS",
+    "IDENTITY_ISSUERS",
+    "RATE_LIMITS",
+    "SENTRY_DSN",
+    "SMTP_FROM",
+    "SMTP_HELLO",
+    "SMTP_PROBE",
+    "SUPABASE_JWT_SECRET",
+    "TRACES",
+    "VERSION",
+];
 
 /// Starts a function. `Ok` if it asks the Runtime API for its first event, otherwise what it said.
 fn start(binary: &Path, env: &BTreeMap<String, String>) -> Result<(), String> {

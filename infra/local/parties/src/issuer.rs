@@ -1,0 +1,411 @@
+//! The identity provider: an OpenID Connect issuer with discovery and keys, that signs whatever token it is asked for, good or bad.
+//!
+//! It is Clerk, Firebase and Supabase too, as far as verification goes: they differ in what their tokens say, and publish keys the
+//! same way. Its RSA keys are in `keys/` for everyone to see, because ring makes none; the others are made at each start.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use ring::rand::SystemRandom;
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair,
+};
+use ring::{hmac, rsa};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+
+/// PKCS#8 in base64. They protect nothing.
+const RSA_KEYS: [&str; 2] = [include_str!("../keys/rsa-1.txt"), include_str!("../keys/rsa-2.txt")];
+/// Longest request that is read, octets of each line and of the body.
+const MAX_REQUEST: u64 = 64 * 1024;
+
+/// How it answers those who ask for discovery and keys.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Manner {
+    /// As it should.
+    #[default]
+    Normal,
+    /// Accepts and says nothing.
+    Hangs,
+    /// Begins an answer and sends an octet of it in each such time.
+    Drips(Duration),
+    /// So many octets of JSON.
+    Long(usize),
+    /// This status.
+    Fails(u16),
+    /// 302 to there.
+    Redirects(String),
+    /// 200 and this.
+    Says(String),
+    /// A discovery document that names another issuer.
+    NamesAnother,
+}
+
+/// What a token is signed with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signer {
+    /// RS256, with the key in use.
+    Rs256,
+    /// ES256, with the key in use.
+    Es256,
+    /// Ed25519, with the key in use.
+    EdDsa,
+}
+
+/// A running issuer. Dropping it ends it.
+pub struct Issuer {
+    url: String,
+    state: Arc<Mutex<State>>,
+    task: JoinHandle<()>,
+}
+
+struct State {
+    manner: Manner,
+    /// `Cache-Control` of the keys, if any.
+    cache_control: Option<String>,
+    generation: u32,
+    keys: Vec<Keys>,
+    asked: Asked,
+}
+
+/// How often it was asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// For the discovery document.
+    pub discovery: usize,
+    /// For the keys.
+    pub keys: usize,
+}
+
+/// The keys of one generation.
+struct Keys {
+    generation: u32,
+    rsa: RsaKeyPair,
+    ec: EcdsaKeyPair,
+    ed: Ed25519KeyPair,
+}
+
+fn broken<E: std::fmt::Display>(error: E) -> io::Error {
+    io::Error::other(error.to_string())
+}
+
+impl Keys {
+    fn new(generation: u32) -> io::Result<Self> {
+        let random = SystemRandom::new();
+        let text: String = RSA_KEYS[generation as usize % RSA_KEYS.len()].split_whitespace().collect();
+        let rsa = STANDARD.decode(text).map_err(broken)?;
+        let ec = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).map_err(broken)?;
+        let ec = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, ec.as_ref(), &random);
+        let ed = Ed25519KeyPair::generate_pkcs8(&random).map_err(broken)?;
+        Ok(Self {
+            generation,
+            rsa: RsaKeyPair::from_pkcs8(&rsa).map_err(broken)?,
+            ec: ec.map_err(broken)?,
+            ed: Ed25519KeyPair::from_pkcs8(ed.as_ref()).map_err(broken)?,
+        })
+    }
+
+    fn kid(&self, signer: Signer) -> String {
+        let kind = match signer {
+            Signer::Rs256 => "rsa",
+            Signer::Es256 => "ec",
+            Signer::EdDsa => "ed",
+        };
+        format!("{kind}-{}", self.generation)
+    }
+
+    fn public(&self) -> [Value; 3] {
+        let components = rsa::PublicKeyComponents::<Vec<u8>>::from(self.rsa.public_key());
+        let point = self.ec.public_key().as_ref();
+        let kid = |signer| self.kid(signer);
+        [
+            json!({ "kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid(Signer::Rs256),
+                "n": b64(&components.n), "e": b64(&components.e) }),
+            json!({ "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": kid(Signer::Es256),
+                "x": b64(&point[1..33]), "y": b64(&point[33..65]) }),
+            json!({ "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "kid": kid(Signer::EdDsa),
+                "x": b64(self.ed.public_key().as_ref()) }),
+        ]
+    }
+
+    fn sign(&self, signer: Signer, message: &[u8]) -> io::Result<Vec<u8>> {
+        let random = SystemRandom::new();
+        match signer {
+            Signer::Rs256 => {
+                let mut signature = vec![0; self.rsa.public().modulus_len()];
+                self.rsa.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).map_err(broken)?;
+                Ok(signature)
+            }
+            Signer::Es256 => Ok(self.ec.sign(&random, message).map_err(broken)?.as_ref().to_vec()),
+            Signer::EdDsa => Ok(self.ed.sign(message).as_ref().to_vec()),
+        }
+    }
+}
+
+/// Base64url without padding.
+fn b64(octets: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(octets)
+}
+
+/// The two parts of a token that are signed.
+fn signed(header: &Value, claims: &Value) -> String {
+    format!("{}.{}", b64(header.to_string().as_bytes()), b64(claims.to_string().as_bytes()))
+}
+
+/// A token signed with a secret (HS256): Supabase's legacy ones, and what an attacker makes of a public key.
+pub fn sign_shared(secret: &[u8], header: &Value, claims: &Value) -> String {
+    let message = signed(header, claims);
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), message.as_bytes());
+    format!("{message}.{}", b64(tag.as_ref()))
+}
+
+/// A token with no signature.
+pub fn unsigned(header: &Value, claims: &Value) -> String {
+    format!("{}.", signed(header, claims))
+}
+
+impl Issuer {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// If the address is not free.
+    pub async fn start(addr: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(addr).await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let state = Arc::new(Mutex::new(State {
+            manner: Manner::Normal,
+            cache_control: None,
+            generation: 0,
+            keys: vec![Keys::new(0)?],
+            asked: Asked::default(),
+        }));
+        let task = tokio::spawn(serve(listener, url.clone(), Arc::clone(&state)));
+        Ok(Self { url, state, task })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// Its name as an OpenID Connect issuer, and where it answers: `http://127.0.0.1:PORT`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Where its keys are.
+    pub fn keys_url(&self) -> String {
+        format!("{}/jwks", self.url)
+    }
+
+    /// The text of its key set.
+    pub fn key_set(&self) -> Value {
+        self.state().key_set()
+    }
+
+    /// A token signed with the key in use, under its `kid`.
+    pub fn sign(&self, signer: Signer, claims: &Value) -> String {
+        let kid = self.state().keys.last().map(|keys| keys.kid(signer));
+        let alg = match signer {
+            Signer::Rs256 => "RS256",
+            Signer::Es256 => "ES256",
+            Signer::EdDsa => "EdDSA",
+        };
+        self.sign_as(signer, &json!({ "alg": alg, "kid": kid, "typ": "JWT" }), claims)
+    }
+
+    /// A token signed with the key in use that says what you like of itself.
+    pub fn sign_as(&self, signer: Signer, header: &Value, claims: &Value) -> String {
+        let message = signed(header, claims);
+        let state = self.state();
+        let signature = state.keys.last().and_then(|keys| keys.sign(signer, message.as_bytes()).ok());
+        format!("{message}.{}", b64(&signature.unwrap_or_default()))
+    }
+
+    /// Signs with new keys from now on. The old ones stay published, or do not.
+    ///
+    /// # Errors
+    /// If there is no randomness to be had.
+    pub fn rotate(&self, keep: bool) -> io::Result<()> {
+        self.state().rotate(keep)
+    }
+
+    /// Changes its manners.
+    pub fn behave(&self, manner: Manner) {
+        self.state().manner = manner;
+    }
+
+    /// The `Cache-Control` of its keys from now on.
+    pub fn cache_control(&self, field: &str) {
+        self.state().cache_control = Some(field.to_owned());
+    }
+
+    /// How often it was asked.
+    pub fn asked(&self) -> Asked {
+        self.state().asked
+    }
+
+    /// Ends it.
+    pub async fn shutdown(mut self) {
+        self.task.abort();
+        // Cancelled is what it should be.
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Drop for Issuer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl State {
+    fn key_set(&self) -> Value {
+        json!({ "keys": self.keys.iter().flat_map(Keys::public).collect::<Vec<_>>() })
+    }
+
+    /// Notes that it was asked, and says what it has to say.
+    fn ask(&mut self, path: &str) -> (Manner, Value, String) {
+        match path {
+            "/jwks" => self.asked.keys += 1,
+            _ => self.asked.discovery += 1,
+        }
+        let cache = self.cache_control.as_ref().map(|field| format!("cache-control: {field}\r\n"));
+        (self.manner.clone(), self.key_set(), cache.unwrap_or_default())
+    }
+
+    fn rotate(&mut self, keep: bool) -> io::Result<()> {
+        self.generation += 1;
+        if !keep {
+            self.keys.clear();
+        }
+        self.keys.push(Keys::new(self.generation)?);
+        Ok(())
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn serve(listener: TcpListener, url: String, state: Arc<Mutex<State>>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => if let Ok((stream, _)) = accepted {
+                let (url, state) = (url.clone(), Arc::clone(&state));
+                connections.spawn(async move {
+                    // A caller that has gone has had its answer.
+                    let _ = answer(stream, &url, &state).await;
+                });
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+/// One request and its answer: HTTP/1.1 as far as `GET` and a small `POST` go.
+async fn answer(stream: TcpStream, url: &str, state: &Mutex<State>) -> io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    let mut first = String::new();
+    (&mut stream).take(MAX_REQUEST).read_line(&mut first).await?;
+    let mut length = 0u64;
+    loop {
+        let mut line = String::new();
+        if (&mut stream).take(MAX_REQUEST).read_line(&mut line).await? == 0 || line.trim().is_empty() {
+            break;
+        }
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            length = value.trim().parse().unwrap_or(0).min(MAX_REQUEST);
+        }
+    }
+    let mut body = vec![0; usize::try_from(length).unwrap_or(0)];
+    stream.read_exact(&mut body).await?;
+    let mut words = first.split_whitespace();
+    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let reply = |status: u16, fields: &str, body: &str| {
+        format!(
+            "HTTP/1.1 {status} Said\r\ncontent-type: application/json\r\n{fields}content-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let at_once = match (method, path) {
+        ("GET", "/.well-known/openid-configuration" | "/jwks") => None,
+        ("POST", "/token" | "/control") => Some(match ordered(&mut lock(state), url, path, &body) {
+            Ok(body) => reply(200, "", &body.to_string()),
+            Err(error) => reply(400, "", &json!({ "error": error.to_string() }).to_string()),
+        }),
+        _ => Some(reply(404, "", "{}")),
+    };
+    if let Some(text) = at_once {
+        return stream.write_all(text.as_bytes()).await;
+    }
+    let (manner, keys, cache) = lock(state).ask(path);
+    let right = |issuer: &str| match path {
+        "/jwks" => reply(200, &cache, &keys.to_string()),
+        _ => {
+            let document = json!({ "issuer": issuer, "jwks_uri": format!("{url}/jwks"),
+                "id_token_signing_alg_values_supported": ["RS256", "ES256", "EdDSA"] });
+            reply(200, "", &document.to_string())
+        }
+    };
+    let text = match manner {
+        Manner::Normal => right(url),
+        Manner::NamesAnother => right("https://another.example"),
+        Manner::Fails(status) => reply(status, "", "{}"),
+        Manner::Redirects(to) => reply(302, &format!("location: {to}\r\n"), ""),
+        Manner::Says(body) => reply(200, "", &body),
+        Manner::Long(octets) => {
+            let head = "{\"keys\":[{\"kty\":\"oct\",\"k\":\"";
+            reply(200, "", &format!("{head}{}\"}}]}}", "A".repeat(octets)))
+        }
+        Manner::Hangs => return std::future::pending().await,
+        Manner::Drips(pause) => {
+            for octet in right(url).into_bytes() {
+                stream.write_all(&[octet]).await?;
+                stream.flush().await?;
+                tokio::time::sleep(pause).await;
+            }
+            return Ok(());
+        }
+    };
+    stream.write_all(text.as_bytes()).await?;
+    stream.shutdown().await
+}
+
+/// What it does for whoever runs it: `POST /token` with claims signs them, `POST /control` with
+/// `{"manner": "normal" | "hangs" | "fails"}` or `{"rotate": true}` changes it.
+fn ordered(state: &mut State, url: &str, path: &str, body: &[u8]) -> io::Result<Value> {
+    let order: Value = serde_json::from_slice(body).map_err(broken)?;
+    if path == "/control" {
+        state.manner = match order["manner"].as_str() {
+            None => state.manner.clone(),
+            Some("normal") => Manner::Normal,
+            Some("hangs") => Manner::Hangs,
+            Some("fails") => Manner::Fails(500),
+            Some(other) => return Err(broken(format!("no manner {other:?}"))),
+        };
+        if order["rotate"] == true {
+            state.rotate(false)?;
+        }
+        return Ok(json!({ "generation": state.generation }));
+    }
+    let Value::Object(given) = order else { return Err(broken("claims are an object")) };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_err(broken)?.as_secs();
+    let mut claims =
+        json!({ "iss": url, "aud": "piecework", "sub": "somebody", "iat": now, "exp": now + 3600 });
+    for (name, value) in given {
+        claims[name] = value;
+    }
+    let keys = state.keys.last().ok_or_else(|| broken("no keys"))?;
+    let message = signed(&json!({ "alg": "RS256", "kid": keys.kid(Signer::Rs256), "typ": "JWT" }), &claims);
+    let signature = keys.sign(Signer::Rs256, message.as_bytes())?;
+    Ok(json!({ "token": format!("{message}.{}", b64(&signature)) }))
+}

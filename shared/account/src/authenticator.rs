@@ -1,0 +1,44 @@
+//! Who calls, by whatever credentials: what every function with callers has.
+
+use aws::{Clients, Deps};
+use billing::Billing;
+use piecework_core::{Settings, now, settings::SettingError};
+
+use crate::{Account, Error, Principal, Tokens};
+
+/// Tells who calls by an API key or a bearer token. Somebody who was never seen before becomes a user by their first token.
+#[derive(Clone)]
+pub struct Authenticator {
+    account: Account,
+    billing: Billing,
+    tokens: Tokens,
+}
+
+impl Deps for Authenticator {
+    fn new(settings: &Settings, clients: &Clients) -> Result<Self, SettingError> {
+        Ok(Self {
+            account: Account::new(settings, clients)?,
+            billing: Billing::new(settings, clients)?,
+            tokens: Tokens::new(settings)?,
+        })
+    }
+}
+
+impl Authenticator {
+    /// The principal behind an API key.
+    pub async fn key(&self, presented: &str) -> Result<Principal, Error> {
+        self.account.authenticate(presented).await
+    }
+
+    /// The principal behind what stands in `Authorization: Bearer`: a token, or an API key.
+    pub async fn bearer(&self, presented: &str) -> Result<Principal, Error> {
+        if presented.starts_with("pwk_") {
+            return self.key(presented).await;
+        }
+        let said = self.tokens.verify(presented, now()).await.inspect_err(|error| {
+            // Which of the reasons, and nothing of the token.
+            tracing::info!(reason = %error, "token refused");
+        })?;
+        self.account.sign_in(&self.billing, &said).await
+    }
+}
