@@ -142,6 +142,7 @@ impl Stack {
             },
             account_id: ACCOUNT_ID.to_owned(),
             region: REGION.to_owned(),
+            scratch: data.join("sandboxes"),
         };
         let lambda = Lambda::start(ports.lambda, functions.collect(), lambda_options).await?;
         let sandboxes = lambda.clone();

@@ -92,6 +92,7 @@ pub(crate) struct Sandbox {
 pub(crate) struct Surroundings<'a> {
     pub log: &'a Arc<dyn LogSink>,
     pub region: &'a str,
+    pub scratch: &'a Path,
     pub stop: &'a CancellationToken,
     pub tasks: &'a TaskTracker,
 }
@@ -104,7 +105,7 @@ impl Sandbox {
         around: Surroundings<'_>,
     ) -> std::io::Result<Arc<Self>> {
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
-        let folder = tempfile::Builder::new().prefix("lambda-").tempdir()?;
+        let folder = tempfile::Builder::new().prefix("lambda-").tempdir_in(around.scratch)?;
         let (task, tmp) = (folder.path().join("task"), folder.path().join("tmp"));
         std::fs::create_dir(&task)?;
         std::fs::create_dir(&tmp)?;

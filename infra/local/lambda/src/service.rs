@@ -275,6 +275,7 @@ impl Shared {
                     let around = Surroundings {
                         log: &self.options.log,
                         region: &self.options.region,
+                        scratch: &self.options.scratch,
                         stop: &self.stop,
                         tasks: &self.tasks,
                     };

@@ -38,6 +38,8 @@ pub struct LambdaOptions {
     pub account_id: String,
     /// Region in ARNs and in the functions' environment.
     pub region: String,
+    /// A folder for the sandboxes' folders. Each is removed when its sandbox ends; whoever ends the whole process removes the rest.
+    pub scratch: PathBuf,
 }
 
 /// Receives what functions write and how their invocations ended. Called from async tasks: must not block.

@@ -33,7 +33,12 @@ struct Shared {
 
 static SHARED: LazyLock<Shared> = LazyLock::new(|| {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let stack = runtime.block_on(start(|_| {}));
+    // Nobody stops this stack, so its folder is where the next run finds and replaces it.
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shared");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+    let stack = runtime.block_on(start(|options| options.data = DataDir::Path(folder)));
     Shared { runtime, stack }
 });
 
