@@ -5,7 +5,7 @@
 //! - **breaks** what it is told to: kills the caller before or after its n-th call, drops, delays, repeats or refuses that call
 //!   ([`Fault`]).
 //!
-//! It tells functions apart by their access keys and sandboxes by their session tokens, and knows nothing of the services behind it
+//! It tells functions apart by their access keys and sandboxes by their session tokens, or by the keys that they were given, and knows nothing of the services behind it
 //! but their address: they may be embedded ones or another emulator's.
 
 mod answer;
@@ -88,6 +88,8 @@ pub struct Gate(Arc<Shared>);
 pub(crate) struct Shared {
     options: GateOptions,
     kill: Mutex<Option<Kill>>,
+    /// Function and sandbox by access key.
+    sessions: Mutex<BTreeMap<String, (String, u64)>>,
     plan: fault::Plan,
     calls: Mutex<VecDeque<Call>>,
     tasks: TaskTracker,
@@ -104,6 +106,7 @@ impl Gate {
         Self(Arc::new(Shared {
             options,
             kill: Mutex::default(),
+            sessions: Mutex::default(),
             plan: fault::Plan::default(),
             calls: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -114,6 +117,11 @@ impl Gate {
     /// How sandboxes are ended, once there is somebody who can.
     pub fn kill_with(&self, kill: Kill) {
         *lock(&self.0.kill) = Some(kill);
+    }
+
+    /// Says that an access key is that of one sandbox of a function, where keys are given to each sandbox and not to the function.
+    pub fn admit(&self, access_key: String, function: &str, sandbox: u64) {
+        lock(&self.0.sessions).insert(access_key, (function.to_owned(), sandbox));
     }
 
     /// Lets calls to `service` that come to `listener` through to `upstream`.
@@ -173,6 +181,14 @@ impl Gate {
 }
 
 impl Shared {
+    /// Who calls with an access key: the function, and its sandbox if the key is that of one.
+    fn caller(&self, access_key: &str) -> Option<(&Principal, Option<u64>)> {
+        if let Some((function, sandbox)) = lock(&self.sessions).get(access_key) {
+            return Some((self.options.principals.iter().find(|p| p.name == *function)?, Some(*sandbox)));
+        }
+        Some((self.options.principals.iter().find(|p| p.access_key == access_key)?, None))
+    }
+
     fn note(&self, call: Call) {
         let mut calls = lock(&self.calls);
         if calls.len() == MAX_CALLS {

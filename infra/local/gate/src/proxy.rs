@@ -92,14 +92,14 @@ async fn pass(
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Cut> {
     let (mut head, body) = request.into_parts();
-    let caller = Caller::of(&head);
-    let principal =
-        shared.options.principals.iter().find(|p| Some(&p.access_key) == caller.access_key.as_ref());
+    let mut caller = Caller::of(&head);
+    let known = caller.access_key.as_deref().and_then(|key| shared.caller(key));
     // Nothing waits for a 100 here.
     head.headers.remove(header::EXPECT);
-    let Some(principal) = principal else {
+    let Some((principal, sandbox)) = known else {
         return Ok(forward(&client, upstream, &head, body.boxed()).await);
     };
+    caller.sandbox = sandbox.or(caller.sandbox);
     let held = service != Service::S3 || length(&head.headers).is_some_and(|n| n <= HELD);
     let (mut body, large) = match held {
         true => (body.collect().await?.to_bytes(), None),

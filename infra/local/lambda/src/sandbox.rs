@@ -1,7 +1,7 @@
 //! A sandbox: one process of a function, its Runtime API, its temporary folder and its output.
 
 use crate::{
-    FunctionSpec, LogSink, SandboxInfo,
+    FunctionSpec, Issue, LogSink, SandboxInfo,
     http1::serve,
     ids,
     runtime_api::{RuntimeApi, lock},
@@ -90,6 +90,7 @@ pub(crate) struct Sandbox {
 pub(crate) struct Surroundings<'a> {
     pub log: &'a Arc<dyn LogSink>,
     pub region: &'a str,
+    pub issue: Option<&'a Issue>,
     pub stop: &'a CancellationToken,
     pub tasks: &'a TaskTracker,
 }
@@ -107,10 +108,14 @@ impl Sandbox {
         std::fs::create_dir(&task)?;
         std::fs::create_dir(&tmp)?;
 
+        let mut variables = environment(&function.spec, around.region, id, &task, &tmp);
+        if let Some(issue) = around.issue {
+            variables.extend(issue(function.spec.name.clone(), id).await?);
+        }
         let started = Instant::now();
         let mut child = Command::new(std::path::absolute(&function.spec.binary)?)
             .env_clear()
-            .envs(environment(&function.spec, around.region, id, &task, &tmp))
+            .envs(variables)
             .env("AWS_LAMBDA_RUNTIME_API", listener.local_addr()?.to_string())
             .current_dir(&task)
             .stdin(Stdio::null())

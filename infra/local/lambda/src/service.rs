@@ -267,6 +267,7 @@ impl Shared {
                     let around = Surroundings {
                         log: &self.options.log,
                         region: &self.options.region,
+                        issue: self.options.issue.as_ref(),
                         stop: &self.stop,
                         tasks: &self.tasks,
                     };
