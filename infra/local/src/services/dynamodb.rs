@@ -151,6 +151,17 @@ pub struct StreamRecord {
     pub json: Value,
 }
 
+impl StreamRecord {
+    /// Whether nothing has changed. DynamoDB writes no record of such a put or update ("Change data capture for DynamoDB Streams" in
+    /// the developer guide), dynoxide does; whoever follows a stream passes it over.
+    pub(crate) fn changes_nothing(&self) -> bool {
+        let images = &self.json["dynamodb"];
+        self.json["eventName"] == "MODIFY"
+            && images["OldImage"].is_object()
+            && images["OldImage"] == images["NewImage"]
+    }
+}
+
 impl TableStream {
     /// Up to `limit` records after `position`.
     ///
@@ -450,6 +461,20 @@ mod tests {
         let later = dynamo.stream("piecework-table").after(&all[1].position, 10).await.unwrap();
         assert_eq!(later.len(), 1);
         assert_eq!(later[0].json["dynamodb"]["NewImage"]["sk"]["S"], "c");
+        dynamo.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_record_of_a_write_that_changed_nothing_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let dynamo = start(folder.path()).await;
+        dynamo.ensure_table(&table("sk")).await.unwrap();
+        for expires_at in ["9999999998", "9999999998", "9999999999"] {
+            put(&dynamo, "a", expires_at);
+        }
+        let records = dynamo.stream("piecework-table").after(START, 10).await.unwrap();
+        let silent: Vec<_> = records.iter().map(StreamRecord::changes_nothing).collect();
+        assert_eq!(silent, [false, true, false]);
         dynamo.stop().await;
     }
 

@@ -17,7 +17,10 @@ const KEEPER: &str = r#"exec 3<&0
 program=$!
 cat <&3 >/dev/null
 kill "$program"
-wait "$program""#;
+wait "$program"
+rm -f running"#;
+/// There until the program has ended, and has written what it had.
+const RUNNING: &str = "running";
 
 /// How long the program may take to start.
 const START: Duration = Duration::from_secs(60);
@@ -38,6 +41,12 @@ impl Ministack {
             return Err(Error::Cloud(format!("{} is not there; {hint}", program.display())));
         }
         std::fs::create_dir_all(&folder)?;
+        // One whose stack was killed may still be writing.
+        let begun = Instant::now();
+        while folder.join(RUNNING).exists() && begun.elapsed() < END {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        std::fs::write(folder.join(RUNNING), "")?;
         // It binds the port itself, and to no port of its own choice.
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?;
         let path = folder.join("log");

@@ -65,8 +65,8 @@ impl StreamPoller {
                 Some(last) => {
                     position.clone_from(&last.position);
                     idle = BUSY_POLL;
-                    let wanted: Vec<_> =
-                        records.into_iter().filter(|r| self.source.filters.pass(&r.json)).collect();
+                    let wanted = |r: &StreamRecord| !r.changes_nothing() && self.source.filters.pass(&r.json);
+                    let wanted: Vec<_> = records.into_iter().filter(wanted).collect();
                     match wanted.is_empty() {
                         true => self.reached(&position)?,
                         false => self.deliver(wanted).await?,
