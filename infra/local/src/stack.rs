@@ -15,6 +15,7 @@ use local_parties::{Behaviour, DnsServer, SmtpServer, Zone};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
+use crate::cloud::Cloud;
 use crate::data::Data;
 use crate::functions::binary_folder;
 use crate::options::{Resolver, StackOptions};
@@ -101,7 +102,7 @@ impl Stack {
         let model = templates.model(&site)?;
         let keys = model.functions.iter().map(|f| f.name.as_str()).chain([STACK_KEY]).map(credentials);
         services.ensure(&model, keys.collect(), &data).await?;
-        let gate = gate(&model)?;
+        let gate = gate(&model, &options)?;
         let listeners = [ports.dynamodb, ports.s3, ports.sqs, ports.kms];
         for ((listener, service), upstream) in listeners.into_iter().zip(SERVICES).zip(services.upstreams()) {
             gate.serve(listener, service, upstream);
@@ -303,7 +304,7 @@ fn roles(model: &Model) -> BTreeMap<String, String> {
 }
 
 /// A gate with the policies of every function.
-fn gate(model: &Model) -> Result<Gate, Error> {
+fn gate(model: &Model, options: &StackOptions) -> Result<Gate, Error> {
     let roles = roles(model);
     let principals = model.functions.iter().map(|function| {
         let id = &function.id;
@@ -320,6 +321,8 @@ fn gate(model: &Model) -> Result<Gate, Error> {
         principals: principals.collect::<Result<_, Error>>()?,
         region: REGION.to_owned(),
         account_id: ACCOUNT_ID.to_owned(),
+        // The embedded queues have it themselves.
+        visibility_cap: options.visibility_cap.filter(|_| options.cloud != Cloud::Embedded),
     }))
 }
 

@@ -19,6 +19,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tokio::net::TcpListener;
@@ -56,6 +57,8 @@ pub struct GateOptions {
     pub region: String,
     /// Account in ARNs.
     pub account_id: String,
+    /// Longest visibility time-out that a function may set, for a service that knows no cap of its own.
+    pub visibility_cap: Option<Duration>,
 }
 
 /// A call of a function that came to the gate.

@@ -1,6 +1,6 @@
 //! From a caller to the service and back.
 
-use std::{net::SocketAddr, pin::pin, sync::Arc};
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, Uri, header, request::Parts, uri::PathAndQuery};
@@ -133,6 +133,11 @@ async fn pass(
     if service == Service::DynamoDb {
         body = with_capacity(body);
     }
+    if let Some(cap) = shared.options.visibility_cap
+        && call.operation == "sqs:ChangeMessageVisibility"
+    {
+        body = with_cap(body, cap);
+    }
     let send = async |body: Body| forward(&client, upstream, &head, body).await;
     let full = || Full::new(body.clone()).map_err(|never| match never {}).boxed();
     match fault {
@@ -250,6 +255,18 @@ fn with_capacity(body: Bytes) -> Bytes {
         return body;
     }
     [b"{\"ReturnConsumedCapacity\":\"TOTAL\",", &body[1..]].concat().into()
+}
+
+/// Hides a message for no longer than the cap.
+fn with_cap(body: Bytes, cap: Duration) -> Bytes {
+    const MEMBER: &str = "VisibilityTimeout";
+    match serde_json::from_slice::<Value>(&body) {
+        Ok(mut asked) if asked[MEMBER].as_u64().is_some_and(|seconds| seconds > cap.as_secs()) => {
+            asked[MEMBER] = cap.as_secs().into();
+            asked.to_string().into()
+        }
+        _ => body,
+    }
 }
 
 /// How many parts a transaction has.
