@@ -1,7 +1,8 @@
 //! The one-command stack: everything that `template.yaml` and its nested stacks declare, on one machine.
 //!
 //! The templates are the only list of routes, queues, tables and functions. The functions are the same binaries
-//! that deploy, the services are embedded servers that speak AWS's wire protocols, and the data stays in a folder.
+//! that deploy, the services are embedded servers that speak AWS's wire protocols (or another emulator's: [`Cloud`]), and the data stays in a
+//! folder.
 //!
 //! ```text
 //! HTTP ──▶ front ──▶ sandboxes (function binaries) ──▶ DynamoDB  S3  SQS  KMS/Secrets/SSM
@@ -11,6 +12,7 @@
 
 pub mod accounts;
 pub mod cli;
+pub mod cloud;
 mod data;
 pub mod demo;
 pub mod elsewhere;
@@ -30,6 +32,7 @@ pub mod stack_file;
 pub mod template;
 pub mod traces;
 
+pub use cloud::Cloud;
 pub use error::Error;
 pub use functions::{Profile, build_functions};
 pub use options::{DataDir, Resolver, StackOptions};

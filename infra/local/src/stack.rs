@@ -13,23 +13,23 @@ use std::time::Duration;
 use local_gate::{Gate, GateOptions, Policy, Principal};
 use local_lambda::{Cors, Front, FrontOptions, FunctionSpec, Lambda, LambdaOptions, Route};
 use local_parties::{Behaviour, DnsServer, Issuer, SmtpServer, Zone};
-use local_sqs::{SqsHandle, SqsServer};
 
+use crate::cloud::Cloud;
 use crate::data::Data;
 use crate::functions::binary_folder;
 use crate::options::{Resolver, StackOptions};
-use crate::services::awsim::Awsim;
-use crate::services::dynamodb::Dynamo;
-use crate::services::s3::S3;
+use crate::services::Services;
+use crate::services::objects::Objects;
 use crate::services::sqs::Sqs;
 use crate::sources::{Invoker, schedule};
 use crate::template::model::{Model, ResourceId, Site, SourceKind, Templates};
 use crate::traces::{self, Spans};
 use crate::{ACCOUNT_ID, Error, REGION};
-use environment::{STACK_KEY, credentials, environment};
+use environment::environment;
+pub(crate) use environment::{STACK_KEY, credentials};
 use pollers::{Pollers, sandboxes};
 pub use ports::Endpoints;
-use ports::{Behind, Ports, SERVICES, url};
+use ports::{Ports, SERVICES, url};
 
 /// Prefix of generated names, and `AWS::StackName` of the root.
 pub(crate) const STACK_NAME: &str = "piecework";
@@ -50,11 +50,7 @@ pub struct Stack {
     gate: Gate,
     parties: Option<Parties>,
     issuer: Issuer,
-    s3: S3,
-    sqs: Sqs,
-    sqs_server: SqsServer,
-    awsim: Awsim,
-    dynamo: Dynamo,
+    services: Services,
     // Last, so that the folder and its lock outlive all that writes there.
     data: Data,
 }
@@ -84,34 +80,14 @@ impl Stack {
         let draft = templates.model(&site)?;
         let specs = binaries(&draft, &options)?;
 
-        let sqs_options = local_sqs::Options {
-            path: Some(data.join("sqs.sqlite")),
-            region: REGION.to_owned(),
-            account_id: ACCOUNT_ID.to_owned(),
-            visibility_cap: options.visibility_cap,
-        };
-        let behind = Behind::bind().await?;
-        let upstreams = behind.addresses()?;
-        let (dynamo, awsim, sqs_server) = tokio::try_join!(
-            Dynamo::start(behind.dynamodb, data.join("dynamodb.sqlite")),
-            Awsim::start(behind.kms, data.join("snapshots")),
-            async { Ok(SqsServer::start(behind.sqs, sqs_options).await?) },
-        )?;
-        site.assigned = awsim.ensure(&draft).await?;
+        let mut services = Services::start(&options, &data, credentials(STACK_KEY)).await?;
+        site.assigned = services.assign(&draft).await?;
         let model = templates.model(&site)?;
-        awsim.ensure_aliases(&model.aliases).await?;
-        let sqs = Sqs::new(sqs_server.handle());
-        sqs.ensure_queues(&model.queues).await?;
-        for table in &model.tables {
-            dynamo.ensure_table(table).await?;
-        }
         let keys = model.functions.iter().map(|f| f.name.as_str()).chain([STACK_KEY]).map(credentials);
-        let gate = gate(&model)?;
-        let objects = data.join("objects");
-        let s3 =
-            S3::start(behind.s3, objects, keys.collect(), &model.buckets, sqs.clone(), gate.clone()).await?;
+        let gate = gate(&model, &options)?;
+        services.ensure(&model, keys.collect(), &data, &gate).await?;
         let listeners = [ports.dynamodb, ports.s3, ports.sqs, ports.kms];
-        for ((listener, service), upstream) in listeners.into_iter().zip(SERVICES).zip(upstreams) {
+        for ((listener, service), upstream) in listeners.into_iter().zip(SERVICES).zip(services.upstreams()) {
             gate.serve(listener, service, upstream);
         }
 
@@ -143,6 +119,10 @@ impl Stack {
             account_id: ACCOUNT_ID.to_owned(),
             region: REGION.to_owned(),
             scratch: data.join("sandboxes"),
+            issue: services.issue(roles(&model), {
+                let gate = gate.clone();
+                move |access_key, function| gate.admit(access_key, function)
+            }),
         };
         let lambda = Lambda::start(ports.lambda, functions.collect(), lambda_options).await?;
         let sandboxes = lambda.clone();
@@ -159,7 +139,7 @@ impl Stack {
             (false, None) => None,
         };
         let pollers = match &invoker {
-            Some(invoker) => Pollers::start(&model, &options, &data, &dynamo, &sqs, invoker, &gate)?,
+            Some(invoker) => Pollers::start(&model, &options, &data, &services, invoker, &gate)?,
             None => Pollers::default(),
         };
         let base_url = match &front {
@@ -178,11 +158,7 @@ impl Stack {
             gate,
             parties,
             issuer,
-            s3,
-            sqs,
-            sqs_server,
-            awsim,
-            dynamo,
+            services,
             data,
         })
     }
@@ -207,19 +183,14 @@ impl Stack {
         &self.gate
     }
 
-    /// SQS without HTTP. It takes a queue's name where it takes a URL.
-    pub fn sqs(&self) -> &SqsHandle {
-        self.sqs.handle()
+    /// The queues. A queue's name serves where its URL does.
+    pub fn sqs(&self) -> &Sqs {
+        &self.services.sqs
     }
 
-    /// S3.
-    pub fn s3(&self) -> &S3 {
-        &self.s3
-    }
-
-    /// DynamoDB.
-    pub fn dynamodb(&self) -> &Dynamo {
-        &self.dynamo
+    /// What is in the buckets.
+    pub fn objects(&self) -> &Objects {
+        &self.services.objects
     }
 
     /// The DNS stand-in, if functions use it.
@@ -307,10 +278,7 @@ impl Stack {
         }
         self.lambda.shutdown().await;
         self.gate.shutdown().await;
-        self.s3.stop().await;
-        self.sqs_server.shutdown().await;
-        self.awsim.stop().await;
-        self.dynamo.stop().await;
+        self.services.stop().await;
         self.issuer.shutdown().await;
         if let Some(parties) = self.parties {
             parties.dns.shutdown().await;
@@ -319,8 +287,15 @@ impl Stack {
     }
 }
 
+/// The role of each function, by its name.
+fn roles(model: &Model) -> BTreeMap<String, String> {
+    let role = |id: &ResourceId| format!("{}-{}Role", id.stack, id.logical);
+    model.functions.iter().map(|f| (f.name.clone(), role(&f.id))).collect()
+}
+
 /// A gate with the policies of every function.
-fn gate(model: &Model) -> Result<Gate, Error> {
+fn gate(model: &Model, options: &StackOptions) -> Result<Gate, Error> {
+    let roles = roles(model);
     let principals = model.functions.iter().map(|function| {
         let id = &function.id;
         let policy = Policy::read(&function.policies)
@@ -328,7 +303,7 @@ fn gate(model: &Model) -> Result<Gate, Error> {
         Ok(Principal {
             name: function.name.clone(),
             access_key: credentials(&function.name).0,
-            role_arn: format!("arn:aws:iam::{ACCOUNT_ID}:role/{}-{}Role", id.stack, id.logical),
+            role_arn: format!("arn:aws:iam::{ACCOUNT_ID}:role/{}", roles[&function.name]),
             policy,
         })
     });
@@ -336,6 +311,8 @@ fn gate(model: &Model) -> Result<Gate, Error> {
         principals: principals.collect::<Result<_, Error>>()?,
         region: REGION.to_owned(),
         account_id: ACCOUNT_ID.to_owned(),
+        // The embedded queues have it themselves.
+        visibility_cap: options.visibility_cap.filter(|_| options.cloud != Cloud::Embedded),
     }))
 }
 

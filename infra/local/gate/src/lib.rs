@@ -19,6 +19,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tokio::net::TcpListener;
@@ -57,6 +58,8 @@ pub struct GateOptions {
     pub region: String,
     /// Account in ARNs.
     pub account_id: String,
+    /// Longest visibility time-out that a function may set, for a service that knows no cap of its own.
+    pub visibility_cap: Option<Duration>,
 }
 
 /// A call of a function that came to the gate.
@@ -85,6 +88,8 @@ pub struct Gate(Arc<Shared>);
 pub(crate) struct Shared {
     options: GateOptions,
     kill: Mutex<Option<Kill>>,
+    /// Functions by the further keys that they were given.
+    admitted: Mutex<BTreeMap<String, String>>,
     plan: fault::Plan,
     calls: Mutex<VecDeque<Call>>,
     tasks: TaskTracker,
@@ -101,6 +106,7 @@ impl Gate {
         Self(Arc::new(Shared {
             options,
             kill: Mutex::default(),
+            admitted: Mutex::default(),
             plan: fault::Plan::default(),
             calls: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -111,6 +117,11 @@ impl Gate {
     /// How sandboxes are ended, once there is somebody who can.
     pub fn kill_with(&self, kill: Kill) {
         *lock(&self.0.kill) = Some(kill);
+    }
+
+    /// Says that an access key is a function's too, where each sandbox is given its own.
+    pub fn admit(&self, access_key: String, function: &str) {
+        lock(&self.0.admitted).insert(access_key, function.to_owned());
     }
 
     /// Lets calls to `service` that come to `listener` through to `upstream`.
@@ -128,9 +139,7 @@ impl Gate {
     /// Whether the owner of an access key may do what only the service reads out of a request: a form's signature, the keys of a
     /// deletion. A key that is no function's may do everything.
     pub fn permits(&self, access_key: &str, ask: Ask) -> bool {
-        let Some(principal) = self.0.options.principals.iter().find(|p| p.access_key == access_key) else {
-            return true;
-        };
+        let Some(principal) = self.0.principal(access_key) else { return true };
         let allowed = principal.policy.allows(&ask);
         if !allowed {
             let operation = ask.action.clone();
@@ -193,6 +202,15 @@ impl Call {
 }
 
 impl Shared {
+    /// Whose access key it is.
+    fn principal(&self, access_key: &str) -> Option<&Principal> {
+        let function = lock(&self.admitted).get(access_key).cloned();
+        self.options.principals.iter().find(|p| match &function {
+            Some(function) => p.name == *function,
+            None => p.access_key == access_key,
+        })
+    }
+
     fn note(&self, call: Call) {
         let mut calls = lock(&self.calls);
         if calls.len() == MAX_CALLS {

@@ -82,8 +82,7 @@ impl Way {
     async fn pass(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
         let (mut head, body) = request.into_parts();
         let caller = Caller::of(&head);
-        let principals = &self.shared.options.principals;
-        let principal = principals.iter().find(|p| Some(&p.access_key) == caller.access_key.as_ref());
+        let principal = caller.access_key.as_deref().and_then(|key| self.shared.principal(key));
         // Nothing waits for a 100 here.
         head.headers.remove(header::EXPECT);
         let Some(principal) = principal else {
@@ -102,7 +101,11 @@ impl Way {
             self.shared.note(call);
             return Ok(whole(answer::denied(self.service, &principal.role_arn, &ask)));
         }
-        let body = if self.service == Service::DynamoDb { with_capacity(body) } else { body };
+        let body = match options.visibility_cap {
+            _ if self.service == Service::DynamoDb => with_capacity(body),
+            Some(cap) if call.operation == "sqs:ChangeMessageVisibility" => with_cap(body, cap),
+            _ => body,
+        };
         self.disturb(call, Passing { principal, caller: &caller, head: &head, body, large }).await
     }
 
@@ -240,6 +243,18 @@ fn with_capacity(body: Bytes) -> Bytes {
         return body;
     }
     [b"{\"ReturnConsumedCapacity\":\"TOTAL\",", &body[1..]].concat().into()
+}
+
+/// Hides a message for no longer than the cap.
+fn with_cap(body: Bytes, cap: Duration) -> Bytes {
+    const MEMBER: &str = "VisibilityTimeout";
+    match serde_json::from_slice::<Value>(&body) {
+        Ok(mut asked) if asked[MEMBER].as_u64().is_some_and(|seconds| seconds > cap.as_secs()) => {
+            asked[MEMBER] = cap.as_secs().into();
+            asked.to_string().into()
+        }
+        _ => body,
+    }
 }
 
 /// How many parts a transaction has.

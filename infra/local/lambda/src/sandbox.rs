@@ -1,7 +1,7 @@
 //! A sandbox: one process of a function, its Runtime API, its temporary folder and its output.
 
 use crate::{
-    FunctionSpec, LogSink, SandboxInfo,
+    FunctionSpec, Issue, LogSink, SandboxInfo,
     http1::serve,
     ids,
     runtime_api::{RuntimeApi, lock},
@@ -32,6 +32,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Longest log line passed on in one piece; CloudWatch cuts events at 256 KiB too.
 const MAX_LINE: usize = 256 * 1024;
+
+/// The variable by which a sandbox's calls to AWS tell whose they are.
+const SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
 
 /// A function and its sandboxes. Each sandbox is either idle or held together with a permit, and a new one is made
 /// only when none is idle, so that there are never more sandboxes than permits.
@@ -93,6 +96,7 @@ pub(crate) struct Surroundings<'a> {
     pub log: &'a Arc<dyn LogSink>,
     pub region: &'a str,
     pub scratch: &'a Path,
+    pub issue: Option<&'a Issue>,
     pub stop: &'a CancellationToken,
     pub tasks: &'a TaskTracker,
 }
@@ -110,11 +114,15 @@ impl Sandbox {
         std::fs::create_dir(&task)?;
         std::fs::create_dir(&tmp)?;
 
-        let (started, session) = (Instant::now(), ids::session_token());
+        let mut variables = environment(&function.spec, around.region, id, &task, &tmp);
+        variables.insert(SESSION_TOKEN.to_owned(), ids::session_token());
+        if let Some(issue) = around.issue {
+            variables.extend(issue(function.spec.name.clone(), id).await?);
+        }
+        let (started, session) = (Instant::now(), variables[SESSION_TOKEN].clone());
         let mut child = Command::new(std::path::absolute(&function.spec.binary)?)
             .env_clear()
-            .envs(environment(&function.spec, around.region, id, &task, &tmp))
-            .env("AWS_SESSION_TOKEN", &session)
+            .envs(variables)
             .env("AWS_LAMBDA_RUNTIME_API", listener.local_addr()?.to_string())
             .current_dir(&task)
             .stdin(Stdio::null())

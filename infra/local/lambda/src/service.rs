@@ -276,6 +276,7 @@ impl Shared {
                         log: &self.options.log,
                         region: &self.options.region,
                         scratch: &self.options.scratch,
+                        issue: self.options.issue.as_ref(),
                         stop: &self.stop,
                         tasks: &self.tasks,
                     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use local_gate::{Ask, Gate};
-use local_s3::{CallContext, ObjectEvent, Options, S3Handle, S3Server};
+use local_s3::{CallContext, ObjectEvent, Options, S3Server};
 use local_sqs::SqsError;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -45,16 +45,6 @@ impl S3 {
             server.create_bucket(&bucket.name).await?;
         }
         Ok(Self { server })
-    }
-
-    /// Base URL.
-    pub fn endpoint(&self) -> String {
-        self.server.endpoint()
-    }
-
-    /// The store without signatures.
-    pub fn handle(&self) -> S3Handle {
-        self.server.handle()
     }
 
     /// Ends the server; requests in progress finish.

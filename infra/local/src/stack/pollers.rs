@@ -5,8 +5,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::options::StackOptions;
-use crate::services::dynamodb::Dynamo;
-use crate::services::sqs::Sqs;
+use crate::services::Services;
 use crate::sources::Invoker;
 use crate::sources::schedule::Timer;
 use crate::sources::sqs::SqsPoller;
@@ -26,12 +25,12 @@ impl Pollers {
         model: &Model,
         options: &StackOptions,
         data: &crate::data::Data,
-        dynamo: &Dynamo,
-        sqs: &Sqs,
+        services: &Services,
         invoker: &Invoker,
         gate: &Gate,
     ) -> Result<Self, Error> {
         let this = Self::default();
+        let (dynamo, sqs) = (&services.dynamo, &services.sqs);
         for source in &model.sources {
             permitted(source, gate)?;
             let (function, invoker) = (source.function.clone(), invoker.clone());

@@ -1,6 +1,6 @@
 //! Where the stack and its services listen.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use local_gate::Service;
 use serde::{Deserialize, Serialize};
@@ -91,25 +91,5 @@ pub(super) fn url(listener: &TcpListener) -> Result<String, Error> {
     Ok(format!("http://{}", listener.local_addr()?))
 }
 
-/// The services behind the gate, in the order of [`Behind::addresses`].
+/// The services behind the gate, in the order of `Services::upstreams`.
 pub(super) const SERVICES: [Service; 4] = [Service::DynamoDb, Service::S3, Service::Sqs, Service::Keys];
-
-/// Where the services themselves listen: nobody but the gate is told.
-pub(super) struct Behind {
-    pub dynamodb: TcpListener,
-    pub s3: TcpListener,
-    pub sqs: TcpListener,
-    pub kms: TcpListener,
-}
-
-impl Behind {
-    pub(super) async fn bind() -> Result<Self, Error> {
-        let free = || TcpListener::bind(("127.0.0.1", 0));
-        Ok(Self { dynamodb: free().await?, s3: free().await?, sqs: free().await?, kms: free().await? })
-    }
-
-    pub(super) fn addresses(&self) -> Result<[SocketAddr; 4], Error> {
-        let Self { dynamodb, s3, sqs, kms } = self;
-        Ok([dynamodb.local_addr()?, s3.local_addr()?, sqs.local_addr()?, kms.local_addr()?])
-    }
-}

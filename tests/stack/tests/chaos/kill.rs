@@ -105,8 +105,8 @@ fn a_chunk_that_kills_every_sandbox_is_set_aside_and_done_by_the_sweep_when_it_c
         let (dead, chunks) =
             (stack.queue_url("ChunkDeadLetters").unwrap(), stack.queue_url("ChunkQueue").unwrap());
         for message in stack.sqs().receive(&dead, 10, Duration::ZERO).await.unwrap() {
-            stack.sqs().send(&chunks, message.body, Default::default()).await.unwrap();
-            stack.sqs().delete_batch(&dead, vec![message.receipt_handle]).await.unwrap();
+            stack.sqs().send(&chunks, &message.body).await.unwrap();
+            stack.sqs().delete(&dead, vec![message.receipt_handle]).await.unwrap();
         }
         settled(&app).await;
         assert_eq!(app.finished(&id).await, task);

@@ -299,9 +299,9 @@ impl<'a> Tour<'a> {
         until("the failures", || async { failures.iter().all(Trigger::hit).then_some(()) }).await;
         settled(app).await;
         // Its results have aged out.
-        let (bucket, s3) = (self.stack.bucket("VerifyBucket").unwrap(), self.stack.s3().handle());
-        for object in s3.list(bucket).await.unwrap().iter().filter(|o| o.key.contains(&id)) {
-            s3.delete(bucket, &object.key).await.unwrap();
+        let (bucket, objects) = (self.stack.bucket("VerifyBucket").unwrap(), self.stack.objects());
+        for key in objects.list(bucket).await.unwrap().iter().filter(|key| key.contains(&id)) {
+            objects.delete(bucket, key).await.unwrap();
         }
         for what in ["download", "jobs"] {
             app.get(&format!("/v1/verification/tasks/{id}/{what}")).await.problem(410, "gone");
@@ -310,7 +310,7 @@ impl<'a> Tour<'a> {
         let bad = ["SplitQueue", "ChunkQueue", "FinishQueue", "UsageQueue"];
         for queue in bad {
             let url = self.stack.queue_url(queue).unwrap();
-            self.stack.sqs().send(&url, "not a message of ours", Default::default()).await.unwrap();
+            self.stack.sqs().send(&url, "not a message of ours").await.unwrap();
         }
         until("the dead letters", || async {
             let health = app.get("/v1/health").await.expect(200);

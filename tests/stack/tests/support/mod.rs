@@ -1,5 +1,6 @@
 //! A stack that the tests share, and customers who use it.
 
+mod cloud;
 mod operator;
 mod watch;
 
@@ -13,6 +14,7 @@ use std::{
 
 use account::Scope;
 use bytes::Bytes;
+pub use cloud::left_out;
 use local::{
     DataDir, Profile, Stack, StackOptions,
     accounts::{Accounts, NewAccount},
@@ -60,6 +62,7 @@ pub async fn start(change: impl FnOnce(&mut StackOptions)) -> Stack {
     build();
     let mut options = StackOptions::new(root());
     options.data = DataDir::Temp;
+    options.cloud = cloud::cloud().clone();
     options.visibility_cap = Some(Duration::from_secs(3));
     options.log = Arc::new(Watch);
     change(&mut options);

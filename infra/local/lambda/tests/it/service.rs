@@ -329,6 +329,7 @@ async fn a_name_given_twice_is_refused() {
         account_id: "1".into(),
         region: "eu-west-1".into(),
         scratch: std::env::temp_dir(),
+        issue: None,
     };
     let twice =
         local_lambda::Lambda::start(crate::support::listener().await, vec![spec("f"), spec("f")], options);

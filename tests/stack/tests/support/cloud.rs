@@ -1,0 +1,30 @@
+//! Which cloud the tests run on: `PIECEWORK_CLOUD=ministack` puts an independent emulator in the place of the embedded servers.
+
+use std::{io::Write as _, sync::LazyLock};
+
+use local::Cloud;
+
+use super::root;
+
+/// What is not asked of another cloud, and why. See docs/decisions/second-cloud.md.
+const LEFT_OUT: &[(&str, &str)] = &[(
+    "proving::cost",
+    "ministack gives no ConsumedCapacity for BatchGetItem, which DynamoDB does: the message that reads so costs too little",
+)];
+
+/// The cloud of every stack.
+pub fn cloud() -> &'static Cloud {
+    static CLOUD: LazyLock<Cloud> = LazyLock::new(|| Cloud::from_env(root()).unwrap());
+    &CLOUD
+}
+
+/// Whether the tests of a module are left out with the cloud that is switched on; says so past the capture of output.
+pub fn left_out(module: &str) -> bool {
+    let module = module.trim_start_matches("stack::");
+    let (name, reason) = LEFT_OUT.iter().find(|(name, _)| *name == module).expect("a module on the list");
+    let out = *cloud() != Cloud::Embedded;
+    if out {
+        writeln!(std::io::stderr(), "left out: {name}: {reason}").unwrap();
+    }
+    out
+}
