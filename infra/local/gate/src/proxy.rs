@@ -303,3 +303,20 @@ fn hide_absence(call: &Call, principal: &Principal, response: Response<Body>) ->
         _ => response,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_hidden_no_longer_than_the_cap() {
+        let hidden = |seconds: &str| {
+            let body = Bytes::from(format!(r#"{{"QueueUrl":"q","VisibilityTimeout":{seconds}}}"#));
+            serde_json::from_slice::<Value>(&with_cap(body, Duration::from_secs(3))).unwrap()["VisibilityTimeout"]
+                .clone()
+        };
+        assert_eq!([hidden("900"), hidden("3"), hidden("0")], [3, 3, 0].map(Value::from));
+        let strange = Bytes::from_static(b"no JSON");
+        assert_eq!(with_cap(strange.clone(), Duration::from_secs(3)), strange);
+    }
+}
