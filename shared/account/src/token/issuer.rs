@@ -76,6 +76,27 @@ pub(crate) struct Issuer {
     pub admin: Option<AdminClaim>,
 }
 
+impl Issuer {
+    /// An OpenID Connect provider whose ID tokens are meant for this client.
+    pub(crate) fn by_discovery(name: &str, client_id: &str, algorithms: Vec<Algorithm>) -> Self {
+        let base = name.strip_suffix('/').unwrap_or(name);
+        Self {
+            provider: Provider::Oidc,
+            name: name.to_owned(),
+            algorithms,
+            audience: vec![client_id.to_owned()],
+            parties: Vec::new(),
+            source: Source::Discovery(format!("{base}/.well-known/openid-configuration")),
+            secret: None,
+            skew: SKEW.0,
+            kidless: false,
+            anonymous: false,
+            access_tokens_only: false,
+            admin: None,
+        }
+    }
+}
+
 /// An issuer as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -254,7 +275,7 @@ pub(crate) fn reachable(url: &str, environment: Environment) -> Result<(), Strin
     let host = authority.host().trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
     let of_development = ["localhost", "test", "clerk.accounts.dev", "lcl.dev"];
     let under = |suffix: &&str| host == **suffix || host.ends_with(&format!(".{suffix}"));
-    if scheme != "https" || host.parse::<IpAddr>().is_ok() || of_development.iter().any(|s| under(&s)) {
+    if scheme != "https" || host.parse::<IpAddr>().is_ok() || of_development.iter().any(|s| under(s)) {
         return Err("a development issuer, which only ENVIRONMENT=dev may trust".to_owned());
     }
     Ok(())
