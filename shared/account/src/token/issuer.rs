@@ -275,7 +275,7 @@ pub(crate) fn reachable(url: &str, environment: Environment) -> Result<(), Strin
     let host = authority.host().trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
     let of_development = ["localhost", "test", "clerk.accounts.dev", "lcl.dev"];
     let under = |suffix: &&str| host == **suffix || host.ends_with(&format!(".{suffix}"));
-    if scheme != "https" || host.parse::<IpAddr>().is_ok() || of_development.iter().any(|s| under(s)) {
+    if scheme != "https" || host.parse::<IpAddr>().is_ok() || of_development.iter().any(under) {
         return Err("a development issuer, which only ENVIRONMENT=dev may trust".to_owned());
     }
     Ok(())
