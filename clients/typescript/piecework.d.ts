@@ -169,6 +169,89 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/auth/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Signs out.
+         * @description Ends the session of the refresh token in the body or in the cookie. Its access token is good for its ten minutes still. A session
+         *     that is no more changes nothing.
+         */
+        post: operations["endSession"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Refreshes a session.
+         * @description The refresh token is in the body or in the cookie that the login set, and is good once: one that comes again was copied, and its
+         *     session ends. Within ten seconds that is taken for a race of two tabs: 409, and the session goes on.
+         */
+        post: operations["refreshSession"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/sso/{provider}/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Ends a login.
+         * @description With a `return_to` the browser goes there, with the refresh token in a cookie; without one the tokens are the answer. A login is
+         *     ended once, whatever comes of it.
+         */
+        get: operations["finishLogin"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/sso/{provider}/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Begins a login.
+         * @description For browsers: answers with a redirect to the provider, and a cookie that binds the login to the browser for ten minutes.
+         */
+        get: operations["beginLogin"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/docs": {
         parameters: {
             query?: never;
@@ -1140,6 +1223,11 @@ export interface components {
              */
             waiting: number;
         };
+        /** @description A refresh token, where it is not in the cookie. */
+        Refresh: {
+            /** @description The token. */
+            refresh_token?: string | null;
+        };
         /** @description How a key is replaced by a new one. */
         RollKey: {
             /**
@@ -1174,6 +1262,20 @@ export interface components {
          * @enum {string}
          */
         Scope: "verify" | "read" | "credits" | "keys" | "personal" | "admin";
+        /** @description What a sign-in or a refresh gives. */
+        SignedIn: {
+            /** @description For `Authorization: Bearer`. */
+            access_token: string;
+            /**
+             * Format: int64
+             * @description How many seconds the access token is good.
+             */
+            expires_in: number;
+            /** @description For `POST /v1/auth/refresh`, once. */
+            refresh_token: string;
+            /** @description `Bearer`. */
+            token_type: string;
+        };
         /**
          * @description What a mail server said when asked about a mailbox, without sending to it.
          * @enum {string}
@@ -1482,9 +1584,11 @@ export type PageJob = components['schemas']['Page_Job'];
 export type PageTask = components['schemas']['Page_Task'];
 export type ProblemDocument = components['schemas']['ProblemDocument'];
 export type QueueReport = components['schemas']['QueueReport'];
+export type Refresh = components['schemas']['Refresh'];
 export type RollKey = components['schemas']['RollKey'];
 export type RowError = components['schemas']['RowError'];
 export type Scope = components['schemas']['Scope'];
+export type SignedIn = components['schemas']['SignedIn'];
 export type SmtpOutcome = components['schemas']['SmtpOutcome'];
 export type Task = components['schemas']['Task'];
 export type TaskId = components['schemas']['TaskId'];
@@ -1912,6 +2016,222 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["CreatedKey"];
                 };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    endSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Refresh"];
+            };
+        };
+        responses: {
+            /** @description The session is over. */
+            204: {
+                headers: {
+                    "set-cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    refreshSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Refresh"];
+            };
+        };
+        responses: {
+            /** @description The new tokens. */
+            200: {
+                headers: {
+                    "set-cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    finishLogin: {
+        parameters: {
+            query?: {
+                /** @description The login that it answers. */
+                state?: string;
+                /** @description What is exchanged for the tokens. */
+                code?: string;
+                /** @description Why there is no code. */
+                error?: string;
+                /** @description Who answers. */
+                iss?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The provider's name in the settings. */
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Signed in. */
+            200: {
+                headers: {
+                    "set-cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            /** @description Signed in, and on. */
+            303: {
+                headers: {
+                    location?: string;
+                    "set-cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    beginLogin: {
+        parameters: {
+            query?: {
+                /** @description Where to go after it: a path of this origin, such as `/app`. Without it the tokens are the answer. */
+                return_to?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The provider's name in the settings. */
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description To the provider. */
+            303: {
+                headers: {
+                    location?: string;
+                    "set-cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The quota of the user or of the address is used up. */
             429: {

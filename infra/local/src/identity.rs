@@ -1,6 +1,6 @@
 //! Whose bearer tokens the local stack takes: four issuers, one of each kind, that are all the stand-in in `parties`.
 
-use local_parties::{Issuer, Signer};
+use local_parties::{CLIENT, CLIENT_SECRET, Issuer, Signer};
 use serde_json::{Value, json};
 
 /// The issuer of the sample account's token: a Clerk instance that is nobody's (RFC 6761 keeps `.test` for such names).
@@ -30,6 +30,17 @@ pub(crate) fn issuers(url: &str) -> String {
         { "kind": "oidc", "issuer": url, "audience": [AUDIENCE], "algorithms": ["RS256", "ES256", "EdDSA"] }
     ])
     .to_string()
+}
+
+/// `SSO_PROVIDERS` with the stand-in at this address.
+pub(crate) fn providers(url: &str) -> String {
+    json!([{ "name": "local", "issuer": url, "client_id": CLIENT, "link": true, "algorithms": ["ES256"] }])
+        .to_string()
+}
+
+/// `SSO_SECRETS`, likewise.
+pub(crate) fn secrets() -> String {
+    json!({ "local": CLIENT_SECRET }).to_string()
 }
 
 /// The claims of a Clerk session of somebody.

@@ -4,7 +4,10 @@ use aws::{Clients, Deps};
 use billing::Billing;
 use piecework_core::{Settings, now, settings::SettingError};
 
-use crate::{Account, Error, Principal, Tokens};
+use crate::{
+    Account, Error, Principal, Tokens,
+    sso::session::{ACCESS, SessionKey},
+};
 
 /// Tells who calls by an API key or a bearer token. Somebody who was never seen before becomes a user by their first token.
 #[derive(Clone)]
@@ -12,6 +15,7 @@ pub struct Authenticator {
     account: Account,
     billing: Billing,
     tokens: Tokens,
+    sessions: SessionKey,
 }
 
 impl Deps for Authenticator {
@@ -20,6 +24,7 @@ impl Deps for Authenticator {
             account: Account::new(settings, clients)?,
             billing: Billing::new(settings, clients)?,
             tokens: Tokens::new(settings)?,
+            sessions: SessionKey::of(settings)?,
         })
     }
 }
@@ -30,10 +35,14 @@ impl Authenticator {
         self.account.authenticate(presented).await
     }
 
-    /// The principal behind what stands in `Authorization: Bearer`: a token, or an API key.
+    /// The principal behind what stands in `Authorization: Bearer`: a token of an issuer or of a session, or an
+    /// API key.
     pub async fn bearer(&self, presented: &str) -> Result<Principal, Error> {
         if presented.starts_with("pwk_") {
             return self.key(presented).await;
+        }
+        if presented.starts_with(ACCESS) {
+            return Ok(self.sessions.principal(presented, now())?);
         }
         let said = self.tokens.verify(presented, now()).await.inspect_err(|error| {
             // Which of the reasons, and nothing of the token.

@@ -1,5 +1,7 @@
 //! Identities: `IDENT#<hash of issuer and subject>`/`IDENT`, listed for a user through `gsi1`: `USER#<user>#IDENTITIES`.
 //!
+//! Addresses by which single sign-on links identities: `EMAIL#<hash>`/`EMAIL`, in the same index.
+//!
 //! Issuer and subject are the identity, and never an address: addresses change hands, and two issuers may say the same one of two
 //! people. The subject itself is not kept.
 
@@ -9,10 +11,12 @@ use jiff::Timestamp;
 use piecework_core::{DomainEvent, UserId, WorkspaceId, hex, now, sha256};
 use serde::{Deserialize, Serialize};
 
-use crate::{Account, Error, NewUser, Principal, Scope, Verified, store::profile_key};
+use crate::{Account, Error, NewUser, Principal, Verified, sso::session::scopes, store::profile_key};
 
 /// What somebody is called whose issuer does not say.
 const NAMELESS: &str = "New user";
+/// How often a sign-in looks again because somebody else was faster; the last look finds what the one before made.
+const RACES: usize = 8;
 
 /// An identity as kept: all that a request with a token needs to know, in one read.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -29,6 +33,51 @@ struct Identity {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     email_hash: Option<String>,
     created_at: Timestamp,
+}
+
+/// A verified address by which identities are linked, as kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Address {
+    pk: String,
+    sk: String,
+    gsi1pk: String,
+    gsi1sk: String,
+    user: UserId,
+    workspace: WorkspaceId,
+}
+
+impl Identity {
+    fn new(said: &Verified, hash: &str, user: UserId, workspace: WorkspaceId) -> Self {
+        let Key { pk, sk } = identity_key(hash);
+        Self {
+            pk,
+            sk,
+            gsi1pk: format!("USER#{user}#IDENTITIES"),
+            gsi1sk: hash.to_owned(),
+            issuer: said.issuer.clone(),
+            user,
+            workspace,
+            email_hash: said.email.as_ref().map(|email| email_hash(user, email)),
+            created_at: now(),
+        }
+    }
+
+    fn principal(&self, said: &Verified) -> Principal {
+        Principal { user: self.user, workspace: self.workspace, key: None, scopes: scopes(said.admin) }
+    }
+}
+
+/// Somebody whom nobody has seen before.
+fn newcomer(said: &Verified) -> NewUser {
+    NewUser {
+        user: UserId::new(),
+        name: said.name.clone().unwrap_or_else(|| NAMELESS.to_owned()),
+        email: said.email.clone(),
+    }
+}
+
+fn address_key(address: &str) -> Key {
+    Key::new(format!("EMAIL#{}", hex(&sha256(&[address.as_bytes()]))), "EMAIL")
 }
 
 /// The hash under which an identity is found. No issuer's name has a zero octet in it.
@@ -54,19 +103,68 @@ impl Account {
             Some(identity) => self.refreshed(identity, said).await?,
             None => self.first_sight(billing, said, &hash).await?,
         };
-        let mut scopes: std::collections::BTreeSet<Scope> = Scope::SIGNED_IN.iter().copied().collect();
-        if said.admin {
-            scopes.insert(Scope::Admin);
+        Ok(identity.principal(said))
+    }
+
+    /// The same for somebody who signed in by a provider. Where `link` says so, somebody new with an address that the provider
+    /// vouches for is the user whom such a provider vouched for under that address before, if there is one.
+    pub(crate) async fn sign_in_by(
+        &self,
+        billing: &Billing,
+        said: &Verified,
+        link: bool,
+    ) -> Result<Principal, Error> {
+        // Addresses of other than ASCII letters link nothing: two that look alike may be two.
+        let address = said.email.as_deref().filter(|email| link && email.is_ascii());
+        let Some(address) = address.map(str::to_ascii_lowercase) else {
+            return self.sign_in(billing, said).await;
+        };
+        let hash = hash(&said.issuer, &said.subject);
+        for _ in 0..RACES {
+            if let Some(identity) = self.table.get::<Identity>(&identity_key(&hash)).await? {
+                return Ok(self.refreshed(identity, said).await?.principal(said));
+            }
+            let key = address_key(&address);
+            let transaction = match self.table.get::<Address>(&key).await? {
+                Some(known) => self.linked(said, &hash, &known),
+                None => {
+                    let new = newcomer(said);
+                    let (mut transaction, identity) = self.new_identity(billing, said, &hash, &new);
+                    let Key { pk, sk } = key;
+                    let gsi1pk = identity.gsi1pk.clone();
+                    let (user, workspace) = (identity.user, identity.workspace);
+                    let item = Address { gsi1sk: pk.clone(), pk, sk, gsi1pk, user, workspace };
+                    transaction.create("address", &self.table, &item);
+                    transaction
+                }
+            };
+            match transaction.commit().await {
+                // Found by the next round, as is what somebody else was faster to make.
+                Ok(()) | Err(aws::CommitError::Refused { label: "identity" | "address", .. }) => {}
+                Err(error) => return Err(aws::Error::from(error).into()),
+            }
         }
-        Ok(Principal { user: identity.user, workspace: identity.workspace, key: None, scopes })
+        let cause = "too many sign-ins under one address at once".to_owned();
+        Err(aws::Error::Unavailable { service: "account", cause }.into())
+    }
+
+    /// One more identity of a user.
+    fn linked(&self, said: &Verified, hash: &str, known: &Address) -> Transaction {
+        let identity = Identity::new(said, hash, known.user, known.workspace);
+        let mut transaction = Transaction::new();
+        transaction.create("identity", &self.table, &identity);
+        let still = Cond::eq("user", known.user.to_string());
+        let address = Key::new(known.pk.clone(), known.sk.clone());
+        transaction.update("address", &self.table, Update::at(address).set("linked_at", now()).when(still));
+        let Key { pk, .. } = profile_key(known.user);
+        let data = serde_json::json!({ "issuer": said.issuer });
+        let event = DomainEvent::new("account.identity.linked", known.workspace, known.user, data);
+        transaction.create("event", &self.table, &aws::event_item(&pk, &event.by(known.user)));
+        transaction
     }
 
     async fn first_sight(&self, billing: &Billing, said: &Verified, hash: &str) -> Result<Identity, Error> {
-        let new = NewUser {
-            user: UserId::new(),
-            name: said.name.clone().unwrap_or_else(|| NAMELESS.to_owned()),
-            email: said.email.clone(),
-        };
+        let new = newcomer(said);
         let (transaction, identity) = self.new_identity(billing, said, hash, &new);
         match transaction.commit().await {
             Ok(()) => Ok(identity),
@@ -86,18 +184,7 @@ impl Account {
         hash: &str,
         new: &NewUser,
     ) -> (Transaction, Identity) {
-        let Key { pk, sk } = identity_key(hash);
-        let identity = Identity {
-            pk,
-            sk,
-            gsi1pk: format!("USER#{}#IDENTITIES", new.user),
-            gsi1sk: hash.to_owned(),
-            issuer: said.issuer.clone(),
-            user: new.user,
-            workspace: WorkspaceId::new(),
-            email_hash: said.email.as_ref().map(|email| email_hash(new.user, email)),
-            created_at: now(),
-        };
+        let identity = Identity::new(said, hash, new.user, WorkspaceId::new());
         let mut transaction = Transaction::new();
         transaction.create("identity", &self.table, &identity);
         self.provision_in(&mut transaction, billing, new, identity.workspace);

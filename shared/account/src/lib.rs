@@ -6,6 +6,7 @@ mod identity;
 mod key;
 mod permission;
 mod profile;
+mod sso;
 mod store;
 mod token;
 
@@ -16,5 +17,9 @@ pub use permission::{
     CanManageKeys, CanManagePersonalData, CanRead, CanReadCredits, CanVerify, IsAdmin, Permission, Scope,
 };
 pub use profile::{Me, MeChanges};
+pub use sso::{
+    Arrival, CallbackQuery, Departure, LoginQuery, REFRESH_COOKIE, Refresh, SESSION_LIFE, Sessions, SignIn,
+    SignedIn, refresh_cookie,
+};
 pub use store::{Account, NewUser, Principal, Provisioned};
 pub use token::{TokenError, Tokens, Verified};

@@ -27,6 +27,7 @@ mod readme;
 mod reports;
 mod restart;
 mod results;
+mod sso;
 mod sweep;
 mod tasks;
 mod tokens;

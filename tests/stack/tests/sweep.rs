@@ -21,8 +21,17 @@ use crate::{
 };
 
 /// Routes for anyone. A new one stands here because somebody decided so.
-const PUBLIC: &[&str] =
-    &["GET /docs", "GET /openapi.json", "GET /v1/docs", "GET /v1/health", "GET /v1/openapi.json"];
+const PUBLIC: &[&str] = &[
+    "GET /docs",
+    "GET /openapi.json",
+    "GET /v1/auth/sso/{provider}/callback",
+    "GET /v1/auth/sso/{provider}/login",
+    "GET /v1/docs",
+    "GET /v1/health",
+    "GET /v1/openapi.json",
+    "POST /v1/auth/logout",
+    "POST /v1/auth/refresh",
+];
 
 /// Scopes that somebody who signed in has of their own accord.
 const OWN: [&str; 5] = ["verify", "read", "credits", "keys", "personal"];
@@ -193,6 +202,7 @@ fn bad_tokens(stranger: &Issuer) -> Vec<(&'static str, String)> {
             sign_shared(b"super-secret-jwt-token-with-at-least-32-characters-long", &header, &service),
         ),
         ("a critical header", issuer.sign_as(Signer::Es256, &critical, &claims)),
+        ("a forged session", "pws_e30.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned()),
         ("no subject", with(json!({ "sub": "" }))),
     ]
 }

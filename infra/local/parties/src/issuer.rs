@@ -3,25 +3,28 @@
 //! It is Clerk, Firebase and Supabase too, as far as verification goes: they differ in what their tokens say, and publish keys the
 //! same way. Its RSA keys are in `keys/` for everyone to see, because ring makes none; the others are made at each start.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use ring::rand::SystemRandom;
-use ring::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair,
-};
-use ring::{hmac, rsa};
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-/// PKCS#8 in base64. They protect nothing.
-const RSA_KEYS: [&str; 2] = [include_str!("../keys/rsa-1.txt"), include_str!("../keys/rsa-2.txt")];
+mod keys;
+
+use keys::{Keys, b64, broken, signed};
+pub use keys::{Signer, sign_shared, unsigned};
+
+/// The client that it lets sign people in.
+pub const CLIENT: &str = "piecework-local";
+/// That client's secret; its characters are some that must be encoded.
+pub const CLIENT_SECRET: &str = "local:secret/+ %";
 /// Longest request that is read, octets of each line and of the body.
 const MAX_REQUEST: u64 = 64 * 1024;
 
@@ -47,17 +50,6 @@ pub enum Manner {
     NamesAnother,
 }
 
-/// What a token is signed with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Signer {
-    /// RS256, with the key in use.
-    Rs256,
-    /// ES256, with the key in use.
-    Es256,
-    /// Ed25519, with the key in use.
-    EdDsa,
-}
-
 /// A running issuer. Dropping it ends it.
 pub struct Issuer {
     url: String,
@@ -72,6 +64,12 @@ struct State {
     generation: u32,
     keys: Vec<Keys>,
     asked: Asked,
+    /// Who signs in next, and what is said of them.
+    person: Value,
+    /// What is different in the next ID tokens; null takes a claim out.
+    twist: Value,
+    /// Codes given out, and the queries that they answer.
+    codes: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 /// How often it was asked.
@@ -81,93 +79,6 @@ pub struct Asked {
     pub discovery: usize,
     /// For the keys.
     pub keys: usize,
-}
-
-/// The keys of one generation.
-struct Keys {
-    generation: u32,
-    rsa: RsaKeyPair,
-    ec: EcdsaKeyPair,
-    ed: Ed25519KeyPair,
-}
-
-fn broken<E: std::fmt::Display>(error: E) -> io::Error {
-    io::Error::other(error.to_string())
-}
-
-impl Keys {
-    fn new(generation: u32) -> io::Result<Self> {
-        let random = SystemRandom::new();
-        let text: String = RSA_KEYS[generation as usize % RSA_KEYS.len()].split_whitespace().collect();
-        let rsa = STANDARD.decode(text).map_err(broken)?;
-        let ec = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).map_err(broken)?;
-        let ec = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, ec.as_ref(), &random);
-        let ed = Ed25519KeyPair::generate_pkcs8(&random).map_err(broken)?;
-        Ok(Self {
-            generation,
-            rsa: RsaKeyPair::from_pkcs8(&rsa).map_err(broken)?,
-            ec: ec.map_err(broken)?,
-            ed: Ed25519KeyPair::from_pkcs8(ed.as_ref()).map_err(broken)?,
-        })
-    }
-
-    fn kid(&self, signer: Signer) -> String {
-        let kind = match signer {
-            Signer::Rs256 => "rsa",
-            Signer::Es256 => "ec",
-            Signer::EdDsa => "ed",
-        };
-        format!("{kind}-{}", self.generation)
-    }
-
-    fn public(&self) -> [Value; 3] {
-        let components = rsa::PublicKeyComponents::<Vec<u8>>::from(self.rsa.public_key());
-        let point = self.ec.public_key().as_ref();
-        let kid = |signer| self.kid(signer);
-        [
-            json!({ "kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid(Signer::Rs256),
-                "n": b64(&components.n), "e": b64(&components.e) }),
-            json!({ "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": kid(Signer::Es256),
-                "x": b64(&point[1..33]), "y": b64(&point[33..65]) }),
-            json!({ "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "kid": kid(Signer::EdDsa),
-                "x": b64(self.ed.public_key().as_ref()) }),
-        ]
-    }
-
-    fn sign(&self, signer: Signer, message: &[u8]) -> io::Result<Vec<u8>> {
-        let random = SystemRandom::new();
-        match signer {
-            Signer::Rs256 => {
-                let mut signature = vec![0; self.rsa.public().modulus_len()];
-                self.rsa.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).map_err(broken)?;
-                Ok(signature)
-            }
-            Signer::Es256 => Ok(self.ec.sign(&random, message).map_err(broken)?.as_ref().to_vec()),
-            Signer::EdDsa => Ok(self.ed.sign(message).as_ref().to_vec()),
-        }
-    }
-}
-
-/// Base64url without padding.
-fn b64(octets: &[u8]) -> String {
-    URL_SAFE_NO_PAD.encode(octets)
-}
-
-/// The two parts of a token that are signed.
-fn signed(header: &Value, claims: &Value) -> String {
-    format!("{}.{}", b64(header.to_string().as_bytes()), b64(claims.to_string().as_bytes()))
-}
-
-/// A token signed with a secret (HS256): Supabase's legacy ones, and what an attacker makes of a public key.
-pub fn sign_shared(secret: &[u8], header: &Value, claims: &Value) -> String {
-    let message = signed(header, claims);
-    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), message.as_bytes());
-    format!("{message}.{}", b64(tag.as_ref()))
-}
-
-/// A token with no signature.
-pub fn unsigned(header: &Value, claims: &Value) -> String {
-    format!("{}.", signed(header, claims))
 }
 
 impl Issuer {
@@ -184,6 +95,9 @@ impl Issuer {
             generation: 0,
             keys: vec![Keys::new(0)?],
             asked: Asked::default(),
+            person: json!({ "sub": "somebody", "email": "somebody@corp.example", "email_verified": true }),
+            twist: json!({}),
+            codes: BTreeMap::new(),
         }));
         let task = tokio::spawn(serve(listener, url.clone(), Arc::clone(&state)));
         Ok(Self { url, state, task })
@@ -235,6 +149,16 @@ impl Issuer {
         self.state().rotate(keep)
     }
 
+    /// Who signs in next: `sub`, and whatever claims else.
+    pub fn person(&self, claims: Value) {
+        self.state().person = claims;
+    }
+
+    /// What is different in the ID tokens from now on; null takes a claim out.
+    pub fn twist(&self, claims: Value) {
+        self.state().twist = claims;
+    }
+
     /// Changes its manners.
     pub fn behave(&self, manner: Manner) {
         self.state().manner = manner;
@@ -269,6 +193,62 @@ impl State {
         json!({ "keys": self.keys.iter().flat_map(Keys::public).collect::<Vec<_>>() })
     }
 
+    /// Lets the next person sign in at once: the address to go back to, with a code.
+    fn authorize(&mut self, query: &str) -> Option<String> {
+        let query = form(query);
+        let right = [("response_type", "code"), ("client_id", CLIENT), ("code_challenge_method", "S256")];
+        let fits = right.iter().all(|(name, value)| query.get(*name).is_some_and(|v| v == value));
+        let scoped = query.get("scope")?.split(' ').any(|scope| scope == "openid");
+        if !fits || !scoped || query.get("nonce")?.len() < 22 || query.get("code_challenge")?.len() != 43 {
+            return None;
+        }
+        let (to, state) = (query.get("redirect_uri")?.clone(), query.get("state")?.clone());
+        let code = format!("code-{}", self.codes.len() + 1);
+        self.codes.insert(code.clone(), query);
+        Some(format!("{to}?code={code}&state={state}"))
+    }
+
+    /// Tokens for a code, once, to the client whose verifier it is.
+    fn exchange(&mut self, url: &str, body: &[u8], authorization: &str) -> Result<Value, &'static str> {
+        let asked = form(&String::from_utf8_lossy(body));
+        let pair = format!("{}:{}", encoded(CLIENT), encoded(CLIENT_SECRET));
+        if authorization != format!("Basic {}", STANDARD.encode(pair)) {
+            return Err("invalid_client");
+        }
+        let login = asked.get("code").and_then(|code| self.codes.remove(code)).ok_or("invalid_grant")?;
+        let verifier = asked.get("code_verifier").ok_or("invalid_request")?;
+        let challenge = b64(ring::digest::digest(&ring::digest::SHA256, verifier.as_bytes()).as_ref());
+        if login.get("code_challenge") != Some(&challenge)
+            || login.get("redirect_uri") != asked.get("redirect_uri")
+            || asked.get("grant_type").is_none_or(|grant| grant != "authorization_code")
+        {
+            return Err("invalid_grant");
+        }
+        let now =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_err(|_| "server_error")?;
+        let now = now.as_secs();
+        let access_token = "an-access-token-of-the-provider";
+        let hash = ring::digest::digest(&ring::digest::SHA256, access_token.as_bytes());
+        let mut claims = json!({ "iss": url, "aud": CLIENT, "iat": now, "exp": now + 300, "nonce": login.get("nonce"),
+            "at_hash": b64(&hash.as_ref()[..16]) });
+        for changes in [&self.person, &self.twist] {
+            for (name, value) in changes.as_object().into_iter().flatten() {
+                match value {
+                    Value::Null => drop(claims.as_object_mut().and_then(|c| c.remove(name))),
+                    value => claims[name] = value.clone(),
+                }
+            }
+        }
+        let keys = self.keys.last().ok_or("server_error")?;
+        let message =
+            signed(&json!({ "alg": "ES256", "kid": keys.kid(Signer::Es256), "typ": "JWT" }), &claims);
+        let signature = keys.sign(Signer::Es256, message.as_bytes()).map_err(|_| "server_error")?;
+        let id_token = format!("{message}.{}", b64(&signature));
+        Ok(
+            json!({ "access_token": access_token, "token_type": "Bearer", "expires_in": 300, "id_token": id_token }),
+        )
+    }
+
     /// Notes that it was asked, and says what it has to say.
     fn ask(&mut self, path: &str) -> (Manner, Value, String) {
         match path {
@@ -287,6 +267,18 @@ impl State {
         self.keys.push(Keys::new(self.generation)?);
         Ok(())
     }
+}
+
+/// A form or query.
+fn form(text: &str) -> BTreeMap<String, String> {
+    let decode = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+    text.split('&').filter_map(|pair| pair.split_once('=')).map(|(n, v)| (decode(n), decode(v))).collect()
+}
+
+fn encoded(text: &str) -> String {
+    const RESERVED: &percent_encoding::AsciiSet =
+        &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    percent_encoding::utf8_percent_encode(text, RESERVED).to_string()
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
@@ -314,16 +306,20 @@ async fn answer(stream: TcpStream, url: &str, state: &Mutex<State>) -> io::Resul
     let mut stream = BufReader::new(stream);
     let mut first = String::new();
     (&mut stream).take(MAX_REQUEST).read_line(&mut first).await?;
-    let mut length = 0u64;
+    let (mut length, mut authorization) = (0u64, String::new());
     loop {
         let mut line = String::new();
         if (&mut stream).take(MAX_REQUEST).read_line(&mut line).await? == 0 || line.trim().is_empty() {
             break;
         }
-        if let Some((name, value)) = line.split_once(':')
-            && name.eq_ignore_ascii_case("content-length")
-        {
-            length = value.trim().parse().unwrap_or(0).min(MAX_REQUEST);
+        match line.split_once(':') {
+            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
+                length = value.trim().parse().unwrap_or(0).min(MAX_REQUEST);
+            }
+            Some((name, value)) if name.eq_ignore_ascii_case("authorization") => {
+                value.trim().clone_into(&mut authorization);
+            }
+            _ => {}
         }
     }
     let mut body = vec![0; usize::try_from(length).unwrap_or(0)];
@@ -338,6 +334,14 @@ async fn answer(stream: TcpStream, url: &str, state: &Mutex<State>) -> io::Resul
     };
     let at_once = match (method, path) {
         ("GET", "/.well-known/openid-configuration" | "/jwks") => None,
+        ("GET", path) if path.starts_with("/authorize?") => Some(match lock(state).authorize(&path[11..]) {
+            Some(to) => reply(302, &format!("location: {to}\r\n"), ""),
+            None => reply(400, "", r#"{"error":"invalid_request"}"#),
+        }),
+        ("POST", "/oauth/token") => Some(match lock(state).exchange(url, &body, &authorization) {
+            Ok(tokens) => reply(200, "cache-control: no-store\r\n", &tokens.to_string()),
+            Err(error) => reply(400, "", &json!({ "error": error }).to_string()),
+        }),
         ("POST", "/token" | "/control") => Some(match ordered(&mut lock(state), url, path, &body) {
             Ok(body) => reply(200, "", &body.to_string()),
             Err(error) => reply(400, "", &json!({ "error": error.to_string() }).to_string()),
@@ -352,6 +356,7 @@ async fn answer(stream: TcpStream, url: &str, state: &Mutex<State>) -> io::Resul
         "/jwks" => reply(200, &cache, &keys.to_string()),
         _ => {
             let document = json!({ "issuer": issuer, "jwks_uri": format!("{url}/jwks"),
+                "authorization_endpoint": format!("{url}/authorize"), "token_endpoint": format!("{url}/oauth/token"),
                 "id_token_signing_alg_values_supported": ["RS256", "ES256", "EdDSA"] });
             reply(200, "", &document.to_string())
         }

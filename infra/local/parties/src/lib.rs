@@ -9,6 +9,6 @@ mod sentry;
 mod smtp;
 
 pub use dns::{DnsServer, Zone, ZoneError, ZoneFault};
-pub use issuer::{Asked, Issuer, Manner, Signer, sign_shared, unsigned};
+pub use issuer::{Asked, CLIENT, CLIENT_SECRET, Issuer, Manner, Signer, sign_shared, unsigned};
 pub use sentry::{SentryManner, SentryServer};
 pub use smtp::{Behaviour, Connection, Mailbox, Session, SmtpServer};

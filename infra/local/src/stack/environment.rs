@@ -50,6 +50,10 @@ pub(crate) fn environment(
     if let Some(issuers) = env.get_mut("IDENTITY_ISSUERS") {
         *issuers = identity::issuers(&endpoints.issuer);
     }
+    if env.contains_key("SSO_PROVIDERS") {
+        env.insert("SSO_PROVIDERS".to_owned(), identity::providers(&endpoints.issuer));
+        env.insert("SSO_SECRETS".to_owned(), identity::secrets());
+    }
     if options.traces {
         env.insert("TRACES".to_owned(), "log".to_owned());
     }

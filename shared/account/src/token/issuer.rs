@@ -76,6 +76,27 @@ pub(crate) struct Issuer {
     pub admin: Option<AdminClaim>,
 }
 
+impl Issuer {
+    /// An OpenID Connect provider whose ID tokens are meant for this client.
+    pub(crate) fn by_discovery(name: &str, client_id: &str, algorithms: Vec<Algorithm>) -> Self {
+        let base = name.strip_suffix('/').unwrap_or(name);
+        Self {
+            provider: Provider::Oidc,
+            name: name.to_owned(),
+            algorithms,
+            audience: vec![client_id.to_owned()],
+            parties: Vec::new(),
+            source: Source::Discovery(format!("{base}/.well-known/openid-configuration")),
+            secret: None,
+            skew: SKEW.0,
+            kidless: false,
+            anonymous: false,
+            access_tokens_only: false,
+            admin: None,
+        }
+    }
+}
+
 /// An issuer as it is written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -5,8 +5,8 @@
 //! See `docs/decisions/bearer-tokens.md`.
 
 mod claims;
-mod issuer;
-mod jws;
+pub(crate) mod issuer;
+pub(crate) mod jws;
 mod keys;
 mod remote;
 #[cfg(test)]
@@ -15,6 +15,7 @@ mod tests;
 use aws::Outside;
 use jiff::Timestamp;
 use piecework_core::{Settings, settings::SettingError};
+use serde_json::{Map, Value};
 
 pub use claims::Verified;
 use issuer::Issuer;
@@ -86,7 +87,12 @@ impl Tokens {
     /// # Errors
     /// An issuer that cannot be used, by name. Outside `dev` a development issuer is one (P12).
     pub fn new(settings: &Settings) -> Result<Self, SettingError> {
-        let trusted = issuer::configured(settings)?.into_iter().map(|issuer| {
+        Self::of(issuer::configured(settings)?, settings)
+    }
+
+    /// Verifies the tokens of these issuers.
+    pub(crate) fn of(issuers: Vec<Issuer>, settings: &Settings) -> Result<Self, SettingError> {
+        let trusted = issuers.into_iter().map(|issuer| {
             let keys = RemoteKeys::new(&issuer, settings.environment);
             Trusted { issuer, keys }
         });
@@ -99,6 +105,15 @@ impl Tokens {
 
     /// What a token says, if it is good at this time.
     pub async fn verify(&self, token: &str, at: Timestamp) -> Result<Verified, TokenError> {
+        Ok(self.verify_whole(token, at).await?.0)
+    }
+
+    /// What a token says, with all of its claims.
+    pub(crate) async fn verify_whole(
+        &self,
+        token: &str,
+        at: Timestamp,
+    ) -> Result<(Verified, Map<String, Value>), TokenError> {
         let jws = Jws::parse(token)?;
         let named = jws.claims.get("iss").and_then(|iss| iss.as_str()).ok_or(TokenError::Issuer)?;
         let Trusted { issuer, keys } =
@@ -126,6 +141,6 @@ impl Tokens {
             // Octet by octet, letters of ASCII in any case: a look-alike in another script is another address.
             self.admins.iter().any(|admin| admin.eq_ignore_ascii_case(email))
         });
-        Ok(verified)
+        Ok((verified, jws.claims))
     }
 }

@@ -99,6 +99,35 @@ impl Operator {
         found.items().iter().map(kind).collect()
     }
 
+    /// Every session was refreshed long ago.
+    pub async fn age_sessions(&self, table: &str) {
+        self.set_all(table, "SESSION", "rotated_at", "0").await;
+    }
+
+    /// Every session has ended, and time to live has yet to see it.
+    pub async fn end_sessions(&self, table: &str) {
+        self.set_all(table, "SESSION", "expires_at", "1").await;
+    }
+
+    /// Every login under way has run out of time.
+    pub async fn end_logins(&self, table: &str) {
+        self.set_all(table, "LOGIN", "expires_at", "1").await;
+    }
+
+    async fn set_all(&self, table: &str, sk: &str, attribute: &str, value: &str) {
+        let scan = self.dynamodb.scan().table_name(table).consistent_read(true).filter_expression("sk = :sk");
+        let found =
+            scan.expression_attribute_values(":sk", AttributeValue::S(sk.to_owned())).send().await.unwrap();
+        assert!(!found.items().is_empty(), "nothing to change");
+        for item in found.items() {
+            let update = self.dynamodb.update_item().table_name(table);
+            let update = update.key("pk", item["pk"].clone()).key("sk", item["sk"].clone());
+            let update = update.update_expression("SET #a = :v").expression_attribute_names("#a", attribute);
+            let value = AttributeValue::N(value.to_owned());
+            update.expression_attribute_values(":v", value).send().await.unwrap();
+        }
+    }
+
     /// How many users have this name.
     pub async fn named(&self, table: &str, name: &str) -> usize {
         let scan = self.dynamodb.scan().table_name(table).consistent_read(true);

@@ -20,10 +20,16 @@ const OPTIONAL: &[&str] = &[
     "SMTP_FROM",
     "SMTP_HELLO",
     "SMTP_PROBE",
+    "SSO_PROVIDERS",
+    "SSO_SECRETS",
     "SUPABASE_JWT_SECRET",
     "TRACES",
     "VERSION",
 ];
+
+/// What a function has because the others of its area have it.
+const SHARED: &[(&str, &str)] =
+    &[("account-end-session", "BILLING_TABLE"), ("account-refresh-session", "BILLING_TABLE")];
 
 /// Starts a function. `Ok` if it asks the Runtime API for its first event, otherwise what it said.
 fn start(binary: &Path, env: &BTreeMap<String, String>) -> Result<(), String> {
@@ -70,7 +76,8 @@ fn every_function_starts_with_its_templates_settings_and_needs_each_of_them() {
         let binary = folder.join(&function.name);
         start(&binary, &function.env)
             .unwrap_or_else(|said| panic!("{} does not start: {said}", function.name));
-        for name in function.env.keys().filter(|name| !OPTIONAL.contains(&name.as_str())) {
+        let shared = |name: &str| SHARED.contains(&(function.name.as_str(), name));
+        for name in function.env.keys().filter(|n| !OPTIONAL.contains(&n.as_str()) && !shared(n)) {
             let mut env = function.env.clone();
             env.remove(name);
             match start(&binary, &env) {
