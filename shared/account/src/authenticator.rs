@@ -6,6 +6,7 @@ use piecework_core::{Settings, now, settings::SettingError};
 
 use crate::{
     Account, Error, Principal, Tokens,
+    key::PREFIX,
     sso::session::{ACCESS, SessionKey},
 };
 
@@ -38,7 +39,7 @@ impl Authenticator {
     /// The principal behind what stands in `Authorization: Bearer`: a token of an issuer or of a session, or an
     /// API key.
     pub async fn bearer(&self, presented: &str) -> Result<Principal, Error> {
-        if presented.starts_with("pwk_") {
+        if presented.starts_with(PREFIX) {
             return self.key(presented).await;
         }
         if presented.starts_with(ACCESS) {

@@ -11,7 +11,8 @@ use utoipa::ToSchema;
 
 use crate::{Error, Scope};
 
-const PREFIX: &str = "pwk_";
+/// What a key begins with.
+pub(crate) const PREFIX: &str = "pwk_";
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// Octets of the id (a ULID), the secret (40 characters of 62: 238 bits) and the checksum.
 const ID: usize = 26;

@@ -8,7 +8,7 @@ use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
 use crate::{
-    support::{Answer, Operator, run, start},
+    support::{Answer, Operator, cool, run, start},
     tokens::{Person, somebody},
 };
 
@@ -309,9 +309,7 @@ fn an_id_token_that_does_not_fit_its_login_signs_nobody_in() {
         // The provider fails between the departure and the arrival: nobody is signed in, and the login is over.
         let back = browser.depart("").await;
         stack.issuer().behave(Manner::Fails(500));
-        for sandbox in stack.lambda().sandboxes() {
-            stack.lambda().kill_sandbox(sandbox.id);
-        }
+        cool(&stack);
         browser.arrive(&back).await.problem(503, "unavailable");
         browser.get("/v1/auth/sso/local/login").await.problem(503, "unavailable");
         stack.issuer().behave(Manner::NamesAnother);

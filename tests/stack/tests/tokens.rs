@@ -9,7 +9,7 @@ use local_parties::{Manner, Signer, sign_shared};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, App, Operator, run, stack, start};
+use crate::support::{Answer, App, Operator, cool, run, stack, start};
 
 /// Somebody with a token.
 pub struct Person {
@@ -34,9 +34,7 @@ impl Person {
     }
 
     pub async fn send(&self, request: RequestBuilder) -> Answer {
-        let response = request.send().await.unwrap();
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Answer { status, headers, body: response.bytes().await.unwrap() }
+        Answer::to(request).await
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -265,15 +263,11 @@ fn bad_tokens_and_an_issuer_that_hangs_are_refused_in_bounded_time() {
             Manner::Fails(500),
         ] {
             stack.issuer().behave(manner.clone());
-            for sandbox in stack.lambda().sandboxes() {
-                stack.lambda().kill_sandbox(sandbox.id);
-            }
+            cool(&stack);
             refused(oidc(&stack, &claims(json!({}))), "cannot be fetched").await;
         }
         stack.issuer().behave(Manner::Normal);
-        for sandbox in stack.lambda().sandboxes() {
-            stack.lambda().kill_sandbox(sandbox.id);
-        }
+        cool(&stack);
         person(oidc(&stack, &claims(json!({})))).get("/v1/account/credits").await.expect(200);
         // Clocks ten minutes off, either way.
         refused(oidc(&stack, &claims(json!({ "iat": now + 600, "exp": now + 1200 }))), "not valid yet").await;
@@ -333,9 +327,7 @@ fn a_rotated_key_is_found_and_the_retired_one_ends() {
         stack.issuer().rotate(false).unwrap();
         let new = Person::on(&stack, oidc(&stack, &json!({ "sub": sub })));
         // A sandbox that has not asked yet knows the new keys alone.
-        for sandbox in stack.lambda().sandboxes() {
-            stack.lambda().kill_sandbox(sandbox.id);
-        }
+        cool(&stack);
         assert_eq!(new.get("/v1/me").await.expect(200), me);
         Person::on(&stack, old).get("/v1/me").await.problem(401, "unauthenticated");
         stack.stop().await;

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{Account, Error, TokenError, Tokens};
+use crate::{Account, Error, TokenError, Tokens, token::remote::MAX_DOCUMENT};
 use provider::{Provider, percent};
 use session::SessionKey;
 pub use session::{Refresh, SESSION_LIFE, SignedIn};
@@ -302,7 +302,7 @@ impl SignIn {
             &headers,
             body.join("&"),
             provider::PATIENCE,
-            provider::MAX_DOCUMENT,
+            MAX_DOCUMENT,
         );
         let got = sent.await.map_err(|error| match error {
             OutsideError::Status(400 | 401 | 403) => {

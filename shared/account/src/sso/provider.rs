@@ -7,6 +7,7 @@ use std::{
 
 use aws::Outside;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use piecework_core::{
     Settings,
     settings::{Environment, SettingError},
@@ -16,8 +17,9 @@ use serde::Deserialize;
 
 use crate::{
     Error,
-    token::issuer::{Issuer, reachable},
+    token::issuer::{Issuer, asymmetric, reachable},
     token::jws::Algorithm,
+    token::remote::discover,
 };
 
 /// The setting with the providers, a JSON array.
@@ -26,8 +28,6 @@ const PROVIDERS: &str = "SSO_PROVIDERS";
 const SECRETS: &str = "SSO_SECRETS";
 /// How long a provider may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
-/// The longest document that is taken from one, octets.
-pub(super) const MAX_DOCUMENT: usize = 256 * 1024;
 /// How long the discovery document is kept, seconds.
 const KEPT: i64 = 86_400;
 
@@ -49,7 +49,6 @@ pub(super) struct Provider {
 /// What of the discovery document a login needs.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Endpoints {
-    issuer: String,
     pub authorization_endpoint: String,
     pub token_endpoint: String,
     #[serde(default)]
@@ -91,10 +90,7 @@ pub(super) fn configured(settings: &Settings) -> Result<Vec<Provider>, SettingEr
             return Err(why("a provider needs its client_id"));
         }
         reachable(&one.issuer, settings.environment).map_err(|e| why(&e))?;
-        let algorithms = one.algorithms.clone().unwrap_or_else(|| vec![Algorithm::RS256]);
-        if algorithms.is_empty() || algorithms.contains(&Algorithm::HS256) {
-            return Err(why("algorithms must be some of RS256, ES256 and EdDSA"));
-        }
+        let algorithms = asymmetric(one.algorithms.clone()).map_err(why)?;
         let scopes = one.scopes.clone().unwrap_or_else(|| "openid email profile".to_owned());
         if !scopes.split(' ').any(|scope| scope == "openid") {
             return Err(why("scopes must have openid"));
@@ -128,15 +124,8 @@ impl Provider {
         {
             return Ok(endpoints);
         }
-        let base = self.issuer.name.strip_suffix('/').unwrap_or(&self.issuer.name);
-        let url = format!("{base}/.well-known/openid-configuration");
-        let got = outside.get(&url, PATIENCE, MAX_DOCUMENT).await;
-        let got = got.map_err(|e| self.unreachable(&e.to_string()))?;
-        let found: Endpoints =
-            serde_json::from_slice(&got.body).map_err(|e| self.unreachable(&e.to_string()))?;
-        if found.issuer != self.issuer.name {
-            return Err(self.unreachable("the discovery document is another issuer's"));
-        }
+        let found = discover::<Endpoints>(&self.issuer.name, outside, PATIENCE).await;
+        let found = found.map_err(|why| self.unreachable(&why))?;
         for endpoint in [&found.authorization_endpoint, &found.token_endpoint] {
             reachable(endpoint, self.environment).map_err(|why| self.unreachable(&why))?;
         }
@@ -169,18 +158,10 @@ impl Provider {
     }
 }
 
-/// Percent-encoding of all but the unreserved characters (RFC 3986, section 2.3).
-pub(super) fn percent(text: &str) -> String {
-    use std::fmt::Write as _;
-    let mut out = String::with_capacity(text.len());
-    for octet in text.bytes() {
-        match octet {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                out.push(char::from(octet))
-            }
-            // Writing into a text cannot fail.
-            _ => drop(write!(out, "%{octet:02X}")),
-        }
-    }
-    out
+/// All but the unreserved characters (RFC 3986, section 2.3).
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A value for a query or a form.
+pub(super) fn percent(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, RESERVED)
 }

@@ -41,8 +41,8 @@ pub(crate) enum Provider {
 pub(crate) enum Source {
     /// A key set at this address.
     Keys(String),
-    /// A discovery document at this address.
-    Discovery(String),
+    /// Where the issuer's discovery document says.
+    Discovery,
 }
 
 /// A claim that makes an administrator.
@@ -79,14 +79,13 @@ pub(crate) struct Issuer {
 impl Issuer {
     /// An OpenID Connect provider whose ID tokens are meant for this client.
     pub(crate) fn by_discovery(name: &str, client_id: &str, algorithms: Vec<Algorithm>) -> Self {
-        let base = name.strip_suffix('/').unwrap_or(name);
         Self {
             provider: Provider::Oidc,
             name: name.to_owned(),
             algorithms,
             audience: vec![client_id.to_owned()],
             parties: Vec::new(),
-            source: Source::Discovery(format!("{base}/.well-known/openid-configuration")),
+            source: Source::Discovery,
             secret: None,
             skew: SKEW.0,
             kidless: false,
@@ -203,12 +202,12 @@ impl Written {
             return Err(unusable("admin.claim must be a JSON Pointer to what users cannot edit"));
         }
         let base = name.strip_suffix('/').unwrap_or(&name);
-        let at = |path: &str| format!("{base}/.well-known/{path}");
+        let beside = || Source::Keys(format!("{base}/.well-known/jwks.json"));
         let (algorithms, audience, usual) = match self.kind {
             Provider::Clerk if self.azp.is_empty() => {
                 return Err(unusable("clerk needs azp, the origins of its front ends"));
             }
-            Provider::Clerk => (vec![Algorithm::RS256], Vec::new(), Source::Keys(at("jwks.json"))),
+            Provider::Clerk => (vec![Algorithm::RS256], Vec::new(), beside()),
             Provider::Firebase => {
                 let keys = "https://www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com";
                 let project = self.project.clone().unwrap_or_default();
@@ -217,17 +216,14 @@ impl Written {
             Provider::Supabase => {
                 let mut algorithms = vec![Algorithm::ES256, Algorithm::RS256, Algorithm::EdDsa];
                 algorithms.extend(self.legacy_secret.then_some(Algorithm::HS256));
-                (algorithms, vec!["authenticated".to_owned()], Source::Keys(at("jwks.json")))
+                (algorithms, vec!["authenticated".to_owned()], beside())
             }
             Provider::Oidc => {
-                let algorithms = self.algorithms.clone().unwrap_or_else(|| vec![Algorithm::RS256]);
                 if self.audience.is_empty() {
                     return Err(unusable("oidc needs the audience of its tokens"));
                 }
-                if algorithms.is_empty() || algorithms.contains(&Algorithm::HS256) {
-                    return Err(unusable("algorithms must be some of RS256, ES256 and EdDSA"));
-                }
-                (algorithms, self.audience.clone(), Source::Discovery(at("openid-configuration")))
+                let algorithms = asymmetric(self.algorithms.clone()).map_err(unusable)?;
+                (algorithms, self.audience.clone(), Source::Discovery)
             }
         };
         let secret = match self.legacy_secret {
@@ -248,6 +244,15 @@ impl Written {
             admin: self.admin,
             name,
         })
+    }
+}
+
+/// The algorithms of an issuer that publishes its keys; RS256 unless they are said.
+pub(crate) fn asymmetric(said: Option<Vec<Algorithm>>) -> Result<Vec<Algorithm>, &'static str> {
+    let algorithms = said.unwrap_or_else(|| vec![Algorithm::RS256]);
+    match algorithms.is_empty() || algorithms.contains(&Algorithm::HS256) {
+        true => Err("algorithms must be some of RS256, ES256 and EdDSA"),
+        false => Ok(algorithms),
     }
 }
 

@@ -8,7 +8,7 @@ mod claims;
 pub(crate) mod issuer;
 pub(crate) mod jws;
 mod keys;
-mod remote;
+pub(crate) mod remote;
 #[cfg(test)]
 mod tests;
 

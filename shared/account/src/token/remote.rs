@@ -10,7 +10,7 @@ use std::{
 
 use aws::Outside;
 use piecework_core::settings::Environment;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
     issuer::{Issuer, Source, reachable},
@@ -20,7 +20,7 @@ use super::{
 /// How long a fetch may take in all, with discovery.
 const PATIENCE: Duration = Duration::from_millis(2500);
 /// The longest document that is taken, octets.
-const MAX_DOCUMENT: usize = 256 * 1024;
+pub(crate) const MAX_DOCUMENT: usize = 256 * 1024;
 /// How long keys are fresh, seconds: at least, unless the issuer says, and at most.
 const FRESH: (i64, i64, i64) = (300, 3600, 86_400);
 /// How long keys that are no longer fresh serve while the issuer does not answer, seconds.
@@ -131,27 +131,41 @@ impl RemoteKeys {
     async fn fetch(&self, outside: &Outside) -> Result<(KeySet, i64), String> {
         let url = match &self.source {
             Source::Keys(url) => url.clone(),
-            Source::Discovery(url) => self.discover(url, outside).await?,
+            Source::Discovery => {
+                #[derive(Deserialize)]
+                struct Keys {
+                    jwks_uri: String,
+                }
+                let found: Keys = discover(&self.issuer, outside, PATIENCE).await?;
+                reachable(&found.jwks_uri, self.environment)?;
+                found.jwks_uri
+            }
         };
         let got = outside.get(&url, PATIENCE, MAX_DOCUMENT).await.map_err(|e| e.to_string())?;
         let keys = KeySet::parse(&got.body).ok_or("the answer is no key set")?;
         let said = got.max_age.map_or(FRESH.1, |age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
         Ok((keys, said.clamp(FRESH.0, FRESH.2)))
     }
+}
 
-    /// Where the keys are, by OpenID Connect Discovery 1.0, section 4. What the document says of itself must be true.
-    async fn discover(&self, url: &str, outside: &Outside) -> Result<String, String> {
-        #[derive(Deserialize)]
-        struct Document {
-            issuer: String,
-            jwks_uri: String,
-        }
-        let got = outside.get(url, PATIENCE, MAX_DOCUMENT).await.map_err(|e| e.to_string())?;
-        let document: Document = serde_json::from_slice(&got.body).map_err(|e| e.to_string())?;
-        if document.issuer != self.issuer {
-            return Err("the document is another issuer's".to_owned());
-        }
-        reachable(&document.jwks_uri, self.environment)?;
-        Ok(document.jwks_uri)
+/// What is wanted of an issuer's discovery document (OpenID Connect Discovery 1.0, section 4), which must be its own.
+pub(crate) async fn discover<T: DeserializeOwned>(
+    issuer: &str,
+    outside: &Outside,
+    patience: Duration,
+) -> Result<T, String> {
+    #[derive(Deserialize)]
+    struct Document<T> {
+        issuer: String,
+        #[serde(flatten)]
+        wanted: T,
     }
+    let base = issuer.strip_suffix('/').unwrap_or(issuer);
+    let url = format!("{base}/.well-known/openid-configuration");
+    let got = outside.get(&url, patience, MAX_DOCUMENT).await.map_err(|e| e.to_string())?;
+    let document: Document<T> = serde_json::from_slice(&got.body).map_err(|e| e.to_string())?;
+    if document.issuer != issuer {
+        return Err("the discovery document is another issuer's".to_owned());
+    }
+    Ok(document.wanted)
 }

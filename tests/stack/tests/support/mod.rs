@@ -81,6 +81,13 @@ pub fn stack() -> &'static Stack {
     &SHARED.stack
 }
 
+/// Ends every sandbox: the next invocation of each function is a cold start.
+pub fn cool(stack: &Stack) {
+    for sandbox in stack.lambda().sandboxes() {
+        stack.lambda().kill_sandbox(sandbox.id);
+    }
+}
+
 /// Waits until `look` finds something; a deadline instead of a sleep.
 pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
     let begun = Instant::now();
@@ -102,6 +109,13 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// What is answered to a request.
+    pub async fn to(request: RequestBuilder) -> Self {
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Self { status, headers, body: response.bytes().await.unwrap() }
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {self:?}"))
     }
@@ -194,9 +208,7 @@ impl App {
     }
 
     pub async fn send(&self, request: RequestBuilder) -> Answer {
-        let response = request.send().await.unwrap();
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Answer { status, headers, body: response.bytes().await.unwrap() }
+        Answer::to(request).await
     }
 
     pub async fn get(&self, path: &str) -> Answer {

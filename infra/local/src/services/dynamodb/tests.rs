@@ -21,9 +21,12 @@ fn table(sort_key: &str) -> Plain {
     }
 }
 
+/// The service with its table.
 async fn start(folder: &Path) -> Dynamo {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    Dynamo::start(listener, folder.join("db.sqlite")).await.unwrap()
+    let dynamo = Dynamo::start(listener, folder.join("db.sqlite")).await.unwrap();
+    dynamo.ensure_table(&table("sk")).await.unwrap();
+    dynamo
 }
 
 fn database(dynamo: &Dynamo) -> &Database {
@@ -41,7 +44,6 @@ fn put(dynamo: &Dynamo, sk: &str, expires_at: &str) {
 async fn a_stream_is_read_from_any_position_and_goes_on_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let dynamo = start(folder.path()).await;
-    dynamo.ensure_table(&table("sk")).await.unwrap();
     let stream = dynamo.stream("piecework-table");
     assert_eq!(stream.latest().await.unwrap(), START);
     put(&dynamo, "a", "9999999999");
@@ -56,7 +58,6 @@ async fn a_stream_is_read_from_any_position_and_goes_on_after_a_restart() {
     dynamo.stop().await;
 
     let dynamo = start(folder.path()).await;
-    dynamo.ensure_table(&table("sk")).await.unwrap();
     put(&dynamo, "c", "9999999999");
     let later = dynamo.stream("piecework-table").after(&all[1].position, 10).await.unwrap();
     assert_eq!(later.len(), 1);
@@ -68,7 +69,6 @@ async fn a_stream_is_read_from_any_position_and_goes_on_after_a_restart() {
 async fn a_record_of_a_write_that_changed_nothing_is_known() {
     let folder = tempfile::tempdir().unwrap();
     let dynamo = start(folder.path()).await;
-    dynamo.ensure_table(&table("sk")).await.unwrap();
     for expires_at in ["9999999998", "9999999998", "9999999999"] {
         put(&dynamo, "a", expires_at);
     }
@@ -82,7 +82,6 @@ async fn a_record_of_a_write_that_changed_nothing_is_known() {
 async fn expired_items_are_removed_by_the_service_and_the_stream_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let dynamo = start(folder.path()).await;
-    dynamo.ensure_table(&table("sk")).await.unwrap();
     let yesterday = jiff::Timestamp::now().as_second() - 86_400;
     put(&dynamo, "old", &yesterday.to_string());
     assert_eq!(database(&dynamo).sweep_ttl().unwrap(), 1);
@@ -96,7 +95,6 @@ async fn expired_items_are_removed_by_the_service_and_the_stream_says_so() {
 async fn a_table_whose_keys_have_changed_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let dynamo = start(folder.path()).await;
-    dynamo.ensure_table(&table("sk")).await.unwrap();
     let changed = dynamo.ensure_table(&table("other")).await;
     assert!(matches!(changed, Err(Error::TableChanged(name)) if name == "piecework-table"));
     dynamo.stop().await;
