@@ -107,7 +107,7 @@ export interface paths {
         };
         /**
          * Lists API keys, oldest first, revoked ones too.
-         * @description Needs a token, or a key with the scope `keys`.
+         * @description Needs a token, or a key with the scope `keys`. For owners of the workspace.
          */
         get: operations["listKeys"];
         put?: never;
@@ -115,7 +115,7 @@ export interface paths {
          * Makes an API key.
          * @description The token in the answer is the only copy. A key cannot be given a scope that its maker does not have.
          *
-         *     Needs a token, or a key with the scope `keys`.
+         *     Needs a token, or a key with the scope `keys`. For owners of the workspace.
          */
         post: operations["createKey"];
         delete?: never;
@@ -138,7 +138,7 @@ export interface paths {
          * Revokes an API key, at once and for good.
          * @description Revoking it again changes nothing.
          *
-         *     Needs a token, or a key with the scope `keys`.
+         *     Needs a token, or a key with the scope `keys`. For owners of the workspace.
          */
         delete: operations["revokeKey"];
         options?: never;
@@ -160,7 +160,7 @@ export interface paths {
          * @description Makes a new key with the same name and scopes, shown once. The old one works on for `grace_seconds`, and then no more. A key is
          *     rolled once, and only by who has every scope that it has.
          *
-         *     Needs a token, or a key with the scope `keys`.
+         *     Needs a token, or a key with the scope `keys`. For owners of the workspace.
          */
         post: operations["rollKey"];
         delete?: never;
@@ -269,6 +269,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/erasures/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Shows how far an erasure is.
+         * @description Nobody is left who could sign in, so who has the id may see it. It has no personal data.
+         */
+        get: operations["getErasure"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/health": {
         parameters: {
             query?: never;
@@ -280,6 +300,28 @@ export interface paths {
         get: operations["getHealth"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/invitations/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Redeems an invitation: the key's user becomes a member.
+         * @description Their verified address must be the invited one.
+         *
+         *     Needs a token, or a key with the scope `workspaces`.
+         */
+        post: operations["acceptInvitation"];
         delete?: never;
         options?: never;
         head?: never;
@@ -303,7 +345,14 @@ export interface paths {
         get: operations["getMe"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Erases the key's user: their data, and the workspaces that are theirs alone.
+         * @description None of their keys works any more when this is answered; the rest goes in the background, and the receipt says how far it is. Who
+         *     is the only owner of a workspace with other members hands it over first.
+         *
+         *     Needs a token, or a key with the scope `personal`.
+         */
+        delete: operations["eraseMe"];
         options?: never;
         head?: never;
         /**
@@ -555,10 +604,208 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/workspaces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the workspaces that the key's user belongs to, oldest first.
+         * @description Needs a token, or a key with the scope `workspaces`.
+         */
+        get: operations["listWorkspaces"];
+        put?: never;
+        /**
+         * Makes a workspace, owned by the caller.
+         * @description Needs a token, or a key with the scope `workspaces`.
+         */
+        post: operations["createWorkspace"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workspaces/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Shows a workspace that the caller belongs to.
+         * @description Needs a token, or a key with the scope `workspaces`.
+         */
+        get: operations["getWorkspace"];
+        put?: never;
+        post?: never;
+        /**
+         * Deletes a workspace. Owners only.
+         * @description Nobody finds it any more and none of its keys works when this is answered. A personal workspace goes with its user only.
+         *
+         *     Needs a token, or a key with the scope `workspaces`. For owners of the workspace.
+         */
+        delete: operations["deleteWorkspace"];
+        options?: never;
+        head?: never;
+        /**
+         * Renames a workspace. Owners only.
+         * @description Needs a token, or a key with the scope `workspaces`. For owners of the workspace.
+         */
+        patch: operations["renameWorkspace"];
+        trace?: never;
+    };
+    "/v1/workspaces/{id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists what happened to a workspace and its members, oldest first.
+         * @description Needs a token, or a key with the scope `workspaces`.
+         */
+        get: operations["listWorkspaceEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workspaces/{id}/invitations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the invitations into a workspace, newest first, without their tokens. Owners only.
+         * @description Those that are over are listed for 30 days.
+         *
+         *     Needs a token, or a key with the scope `workspaces`. For owners of the workspace.
+         */
+        get: operations["listInvitations"];
+        put?: never;
+        /**
+         * Invites an address into a workspace. Owners only.
+         * @description The token is for the inviter to pass on. It is good for seven days, once, and only for whoever has the address, verified.
+         *
+         *     Needs a token, or a key with the scope `workspaces`. For owners of the workspace.
+         */
+        post: operations["createInvitation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workspaces/{id}/invitations/{invitation}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Takes an invitation back. Owners only. Taking it back again changes nothing.
+         * @description Needs a token, or a key with the scope `workspaces`. For owners of the workspace.
+         */
+        delete: operations["revokeInvitation"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workspaces/{id}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the members of a workspace.
+         * @description Needs a token, or a key with the scope `workspaces`.
+         */
+        get: operations["listMembers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workspaces/{id}/members/{user}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Removes a member, which only an owner may, or leaves, which everybody may but the last owner.
+         * @description Their keys for the workspace end with it.
+         *
+         *     Needs a token, or a key with the scope `workspaces`.
+         */
+        delete: operations["removeMember"];
+        options?: never;
+        head?: never;
+        /**
+         * Gives a member a role. Owners only.
+         * @description The last owner stays one. Who is made a member loses the keys that only an owner can have.
+         *
+         *     Needs a token, or a key with the scope `workspaces`. For owners of the workspace.
+         */
+        patch: operations["changeRole"];
+        trace?: never;
+    };
+    "/v1/workspaces/{id}/transfer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Hands the ownership over: the other member becomes an owner, and the caller a member.
+         * @description Needs a token, or a key with the scope `workspaces`. For owners of the workspace.
+         */
+        post: operations["transferOwnership"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description A token to be redeemed. */
+        Acceptance: {
+            /**
+             * @description The invitation's token.
+             * @example pwi_…
+             */
+            token: string;
+        };
         /** @description So many credits of one lot. */
         Allocation: {
             /**
@@ -650,6 +897,11 @@ export interface components {
         };
         /** @description A column, by its name or by its number from 1. */
         ColumnChoice: string | number;
+        /** @description A new invitation, with its token. */
+        CreatedInvitation: components["schemas"]["Invitation"] & {
+            /** @description What the invited person accepts it with; of use to nobody else. */
+            token: string;
+        };
         /** @description A new key: the one time that the whole of it is shown. */
         CreatedKey: components["schemas"]["ApiKey"] & {
             /** @description The key itself. It is not kept and cannot be shown again. */
@@ -749,6 +1001,44 @@ export interface components {
          * @enum {string}
          */
         EntryKind: "grant" | "hold" | "settle" | "refund" | "charge";
+        /** @description A receipt. It has no personal data. */
+        Erasure: {
+            /**
+             * Format: date-time
+             * @description When the last area was done.
+             */
+            completed_at?: string | null;
+            /** @description By area. */
+            done: {
+                [key: string]: number;
+            };
+            /** @description Its id. */
+            id: components["schemas"]["ErasureId"];
+            /** @description What is kept. */
+            kept: components["schemas"]["Kept"][];
+            /**
+             * Format: date-time
+             * @description When it was asked for.
+             */
+            requested_at: string;
+            /** @description How far it is. */
+            state: components["schemas"]["ErasureState"];
+            /**
+             * Format: int64
+             * @description Workspaces that ended with the user, and for how many of them each area is done.
+             */
+            workspaces: number;
+        };
+        /**
+         * @description The erasure of a user's data. Who has the id may see the receipt.
+         * @example ers_01j9z3k5m8n2p4q6r7s8t9v0wx
+         */
+        ErasureId: string;
+        /**
+         * @description How far an erasure is.
+         * @enum {string}
+         */
+        ErasureState: "erasing" | "completed";
         /**
          * @description A domain event.
          * @example evt_01j9z3k5m8n2p4q6r7s8t9v0wx
@@ -785,6 +1075,42 @@ export interface components {
             /** @description What is running. */
             version: string;
         };
+        /** @description An invitation, without its token. */
+        Invitation: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            created_at: string;
+            /**
+             * @description Whom it is for.
+             * @example bob@example.com
+             */
+            email: string;
+            /** @description Its id. */
+            id: components["schemas"]["InvitationId"];
+            /** @description Who made it. */
+            invited_by: components["schemas"]["UserId"];
+            /** @description What they will be. */
+            role: components["schemas"]["Role"];
+            /** @description Where it stands. */
+            state: components["schemas"]["InvitationState"];
+            /**
+             * Format: date-time
+             * @description Until when it can be accepted.
+             */
+            valid_until: string;
+        };
+        /**
+         * @description An invitation into a workspace.
+         * @example inv_01j9z3k5m8n2p4q6r7s8t9v0wx
+         */
+        InvitationId: string;
+        /**
+         * @description Where an invitation stands. One that is open ends by itself at `valid_until`.
+         * @enum {string}
+         */
+        InvitationState: "open" | "accepted" | "revoked";
         /** @description One row of a task, with everything that was found out (V5). */
         Job: {
             /** @description The server takes mail for any mailbox. */
@@ -858,6 +1184,13 @@ export interface components {
              */
             queued: number;
         };
+        /** @description What is kept, and why. The same for everybody. */
+        Kept: {
+            /** @description What. */
+            what: string;
+            /** @description Why, and how long. */
+            why: string;
+        };
         /**
          * @description An API key (its public part).
          * @example key_01j9z3k5m8n2p4q6r7s8t9v0wx
@@ -925,6 +1258,30 @@ export interface components {
              */
             name?: string | null;
         };
+        /** @description Somebody who belongs to a workspace. */
+        Member: {
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            joined_at: string;
+            /** @description What people call them. */
+            name: string;
+            /** @description Their role. */
+            role: components["schemas"]["Role"];
+            /** @description The person. */
+            user: components["schemas"]["UserId"];
+        };
+        /** @description An invitation to be made. */
+        NewInvitation: {
+            /**
+             * @description Whom: the address that they sign in with.
+             * @example bob@example.com
+             */
+            email: string;
+            /** @description What they will be. */
+            role: components["schemas"]["Role"];
+        };
         /** @description A key to be made. */
         NewKey: {
             /**
@@ -939,6 +1296,11 @@ export interface components {
             name: string;
             /** @description What it may do; nothing that its maker may not. */
             scopes: components["schemas"]["Scope"][];
+        };
+        /** @description A role to be given. */
+        NewRole: {
+            /** @description The role. */
+            role: components["schemas"]["Role"];
         };
         /** @description A pasted list. */
         NewTask: {
@@ -979,6 +1341,14 @@ export interface components {
              * @example 23
              */
             size: number;
+        };
+        /** @description A workspace to be made. */
+        NewWorkspace: {
+            /**
+             * @description What people call it; 1 to 100 characters.
+             * @example Marketing
+             */
+            name: string;
         };
         /** @description One page of a list. */
         Page_ApiKey: {
@@ -1078,6 +1448,37 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description One page of a list. */
+        Page_Invitation: {
+            /** @description The rows. */
+            data: {
+                /**
+                 * Format: date-time
+                 * @description When.
+                 */
+                created_at: string;
+                /**
+                 * @description Whom it is for.
+                 * @example bob@example.com
+                 */
+                email: string;
+                /** @description Its id. */
+                id: components["schemas"]["InvitationId"];
+                /** @description Who made it. */
+                invited_by: components["schemas"]["UserId"];
+                /** @description What they will be. */
+                role: components["schemas"]["Role"];
+                /** @description Where it stands. */
+                state: components["schemas"]["InvitationState"];
+                /**
+                 * Format: date-time
+                 * @description Until when it can be accepted.
+                 */
+                valid_until: string;
+            }[];
+            /** @description Where the next page starts; absent on the last. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
         Page_Job: {
             /** @description The rows. */
             data: {
@@ -1123,6 +1524,25 @@ export interface components {
                  * @description When the result was found.
                  */
                 validated_at?: string | null;
+            }[];
+            /** @description Where the next page starts; absent on the last. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_Member: {
+            /** @description The rows. */
+            data: {
+                /**
+                 * Format: date-time
+                 * @description Since when.
+                 */
+                joined_at: string;
+                /** @description What people call them. */
+                name: string;
+                /** @description Their role. */
+                role: components["schemas"]["Role"];
+                /** @description The person. */
+                user: components["schemas"]["UserId"];
             }[];
             /** @description Where the next page starts; absent on the last. */
             next_cursor?: string | null;
@@ -1184,6 +1604,32 @@ export interface components {
             /** @description Where the next page starts; absent on the last. */
             next_cursor?: string | null;
         };
+        /** @description One page of a list. */
+        Page_Workspace: {
+            /** @description The rows. */
+            data: {
+                /**
+                 * Format: date-time
+                 * @description When it was made.
+                 */
+                created_at: string;
+                /** @description Its id. */
+                id: components["schemas"]["WorkspaceId"];
+                /**
+                 * Format: int64
+                 * @description How many belong to it.
+                 */
+                members: number;
+                /** @description What people call it. */
+                name: string;
+                /** @description Whether it is its user's own, and nobody else's. */
+                personal: boolean;
+                /** @description The caller's role in it. */
+                role: components["schemas"]["Role"];
+            }[];
+            /** @description Where the next page starts; absent on the last. */
+            next_cursor?: string | null;
+        };
         /** @description An error: RFC 9457 problem details. */
         ProblemDocument: {
             /** @description This occurrence, for people. */
@@ -1228,6 +1674,11 @@ export interface components {
             /** @description The token. */
             refresh_token?: string | null;
         };
+        /**
+         * @description What somebody is in a workspace.
+         * @enum {string}
+         */
+        Role: "owner" | "member";
         /** @description How a key is replaced by a new one. */
         RollKey: {
             /**
@@ -1261,7 +1712,7 @@ export interface components {
          * @description A scope of an API key.
          * @enum {string}
          */
-        Scope: "verify" | "read" | "credits" | "keys" | "personal" | "admin";
+        Scope: "verify" | "read" | "credits" | "keys" | "workspaces" | "personal" | "admin";
         /** @description What a sign-in or a refresh gives. */
         SignedIn: {
             /** @description For `Authorization: Bearer`. */
@@ -1368,6 +1819,11 @@ export interface components {
          * @enum {string}
          */
         TaskState: "awaiting_upload" | "queued" | "running" | "cancelling" | "completed" | "cancelled" | "failed" | "expired";
+        /** @description Whom the ownership goes to. */
+        Transfer: {
+            /** @description A member of the workspace. */
+            to: components["schemas"]["UserId"];
+        };
         /** @description A task that waits for its file, and where to put it. */
         Upload: {
             /**
@@ -1534,6 +1990,27 @@ export interface components {
             /** @description Whether it is an address. */
             valid: boolean;
         };
+        /** @description A workspace, as one of its members sees it. */
+        Workspace: {
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            created_at: string;
+            /** @description Its id. */
+            id: components["schemas"]["WorkspaceId"];
+            /**
+             * Format: int64
+             * @description How many belong to it.
+             */
+            members: number;
+            /** @description What people call it. */
+            name: string;
+            /** @description Whether it is its user's own, and nobody else's. */
+            personal: boolean;
+            /** @description The caller's role in it. */
+            role: components["schemas"]["Role"];
+        };
         /**
          * @description A workspace: the tenant that owns tasks, keys and credits. Every user has a personal one.
          * @example wsp_01j9z3k5m8n2p4q6r7s8t9v0wx
@@ -1546,6 +2023,7 @@ export interface components {
     headers: never;
     pathItems: never;
 }
+export type Acceptance = components['schemas']['Acceptance'];
 export type Allocation = components['schemas']['Allocation'];
 export type ApiKey = components['schemas']['ApiKey'];
 export type Balance = components['schemas']['Balance'];
@@ -1553,6 +2031,7 @@ export type Bucketing = components['schemas']['Bucketing'];
 export type CheckRequest = components['schemas']['CheckRequest'];
 export type Checked = components['schemas']['Checked'];
 export type ColumnChoice = components['schemas']['ColumnChoice'];
+export type CreatedInvitation = components['schemas']['CreatedInvitation'];
 export type CreatedKey = components['schemas']['CreatedKey'];
 export type CreditUse = components['schemas']['CreditUse'];
 export type Credits = components['schemas']['Credits'];
@@ -1561,30 +2040,45 @@ export type EmailSyntaxError = components['schemas']['EmailSyntaxError'];
 export type Entry = components['schemas']['Entry'];
 export type EntryId = components['schemas']['EntryId'];
 export type EntryKind = components['schemas']['EntryKind'];
+export type Erasure = components['schemas']['Erasure'];
+export type ErasureId = components['schemas']['ErasureId'];
+export type ErasureState = components['schemas']['ErasureState'];
 export type EventId = components['schemas']['EventId'];
 export type Fault = components['schemas']['Fault'];
 export type GrantSource = components['schemas']['GrantSource'];
 export type HealthReport = components['schemas']['HealthReport'];
+export type Invitation = components['schemas']['Invitation'];
+export type InvitationId = components['schemas']['InvitationId'];
+export type InvitationState = components['schemas']['InvitationState'];
 export type Job = components['schemas']['Job'];
 export type JobState = components['schemas']['JobState'];
 export type JobStatusCounts = components['schemas']['JobStatusCounts'];
+export type Kept = components['schemas']['Kept'];
 export type KeyId = components['schemas']['KeyId'];
 export type Lot = components['schemas']['Lot'];
 export type LotId = components['schemas']['LotId'];
 export type MailProvider = components['schemas']['MailProvider'];
 export type Me = components['schemas']['Me'];
 export type MeChanges = components['schemas']['MeChanges'];
+export type Member = components['schemas']['Member'];
+export type NewInvitation = components['schemas']['NewInvitation'];
 export type NewKey = components['schemas']['NewKey'];
+export type NewRole = components['schemas']['NewRole'];
 export type NewTask = components['schemas']['NewTask'];
 export type NewUpload = components['schemas']['NewUpload'];
+export type NewWorkspace = components['schemas']['NewWorkspace'];
 export type PageApiKey = components['schemas']['Page_ApiKey'];
 export type PageDomainEvent = components['schemas']['Page_DomainEvent'];
 export type PageEntry = components['schemas']['Page_Entry'];
+export type PageInvitation = components['schemas']['Page_Invitation'];
 export type PageJob = components['schemas']['Page_Job'];
+export type PageMember = components['schemas']['Page_Member'];
 export type PageTask = components['schemas']['Page_Task'];
+export type PageWorkspace = components['schemas']['Page_Workspace'];
 export type ProblemDocument = components['schemas']['ProblemDocument'];
 export type QueueReport = components['schemas']['QueueReport'];
 export type Refresh = components['schemas']['Refresh'];
+export type Role = components['schemas']['Role'];
 export type RollKey = components['schemas']['RollKey'];
 export type RowError = components['schemas']['RowError'];
 export type Scope = components['schemas']['Scope'];
@@ -1595,6 +2089,7 @@ export type TaskId = components['schemas']['TaskId'];
 export type TaskProblem = components['schemas']['TaskProblem'];
 export type TaskSource = components['schemas']['TaskSource'];
 export type TaskState = components['schemas']['TaskState'];
+export type Transfer = components['schemas']['Transfer'];
 export type Upload = components['schemas']['Upload'];
 export type UploadRequest = components['schemas']['UploadRequest'];
 export type Usage = components['schemas']['Usage'];
@@ -1607,6 +2102,7 @@ export type VerificationServer = components['schemas']['VerificationServer'];
 export type VerificationStatus = components['schemas']['VerificationStatus'];
 export type VerificationSubStatus = components['schemas']['VerificationSubStatus'];
 export type VerificationSyntax = components['schemas']['VerificationSyntax'];
+export type Workspace = components['schemas']['Workspace'];
 export type WorkspaceId = components['schemas']['WorkspaceId'];
 export type $defs = Record<string, never>;
 export interface operations {
@@ -2305,6 +2801,54 @@ export interface operations {
             };
         };
     };
+    getErasure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The erasure. */
+                id: components["schemas"]["ErasureId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The receipt. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Erasure"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     getHealth: {
         parameters: {
             query?: never;
@@ -2350,6 +2894,55 @@ export interface operations {
             };
         };
     };
+    acceptInvitation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Acceptance"];
+            };
+        };
+        responses: {
+            /** @description The workspace. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Workspace"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     getMe: {
         parameters: {
             query?: never;
@@ -2366,6 +2959,52 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    eraseMe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It has begun. */
+            202: {
+                headers: {
+                    location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Erasure"];
                 };
             };
             /** @description The quota of the user or of the address is used up. */
@@ -3096,6 +3735,668 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Checked"];
                 };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    listWorkspaces: {
+        parameters: {
+            query?: {
+                /** @description Rows a page; 50 unless given, 200 at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. Good for 24 hours, for the same caller and filter. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of workspaces. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Workspace"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    createWorkspace: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe for 24 hours. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewWorkspace"];
+            };
+        };
+        responses: {
+            /** @description The workspace. */
+            201: {
+                headers: {
+                    location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Workspace"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    getWorkspace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The workspace. */
+                id: components["schemas"]["WorkspaceId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The workspace. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Workspace"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    deleteWorkspace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The workspace. */
+                id: components["schemas"]["WorkspaceId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is deleted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    renameWorkspace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The workspace. */
+                id: components["schemas"]["WorkspaceId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewWorkspace"];
+            };
+        };
+        responses: {
+            /** @description The workspace. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Workspace"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    listWorkspaceEvents: {
+        parameters: {
+            query?: {
+                /** @description Rows a page; 50 unless given, 200 at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. Good for 24 hours, for the same caller and filter. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The workspace. */
+                id: components["schemas"]["WorkspaceId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of events. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_DomainEvent"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    listInvitations: {
+        parameters: {
+            query?: {
+                /** @description Rows a page; 50 unless given, 200 at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. Good for 24 hours, for the same caller and filter. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The workspace. */
+                id: components["schemas"]["WorkspaceId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of invitations. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Invitation"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    createInvitation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe for 24 hours. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description The workspace. */
+                id: components["schemas"]["WorkspaceId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewInvitation"];
+            };
+        };
+        responses: {
+            /** @description The invitation. */
+            201: {
+                headers: {
+                    location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedInvitation"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    revokeInvitation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The workspace. */
+                id: components["schemas"]["WorkspaceId"];
+                /** @description The invitation. */
+                invitation: components["schemas"]["InvitationId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is good for nothing any more. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    listMembers: {
+        parameters: {
+            query?: {
+                /** @description Rows a page; 50 unless given, 200 at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. Good for 24 hours, for the same caller and filter. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The workspace. */
+                id: components["schemas"]["WorkspaceId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of members. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Member"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    removeMember: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The workspace. */
+                id: components["schemas"]["WorkspaceId"];
+                /** @description The member. */
+                user: components["schemas"]["UserId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They are no member any more. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    changeRole: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The workspace. */
+                id: components["schemas"]["WorkspaceId"];
+                /** @description The member. */
+                user: components["schemas"]["UserId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRole"];
+            };
+        };
+        responses: {
+            /** @description They have the role. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    transferOwnership: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The workspace. */
+                id: components["schemas"]["WorkspaceId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Transfer"];
+            };
+        };
+        responses: {
+            /** @description They own it. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The quota of the user or of the address is used up. */
             429: {

@@ -79,8 +79,21 @@ impl Accounts {
     /// # Errors
     /// If the store refuses.
     pub async fn create(&self, name: &str, scopes: &[Scope]) -> Result<NewAccount, Error> {
+        self.create_with(name, None, scopes).await
+    }
+
+    /// Makes an account whose user has a verified address.
+    ///
+    /// # Errors
+    /// If the store refuses.
+    pub async fn create_with(
+        &self,
+        name: &str,
+        email: Option<&str>,
+        scopes: &[Scope],
+    ) -> Result<NewAccount, Error> {
         let failed = |e: account::Error| Error::Seed(e.to_string());
-        let new = NewUser { user: UserId::new(), name: name.to_owned(), email: None };
+        let new = NewUser { user: UserId::new(), name: name.to_owned(), email: email.map(str::to_owned) };
         let made = self.account.provision(&self.billing, &new).await.map_err(failed)?;
         self.with_key(made.user, made.workspace, name, scopes).await
     }
@@ -93,10 +106,11 @@ impl Accounts {
         &self,
         (issuer, subject): (&str, &str),
         name: &str,
+        email: Option<&str>,
         scopes: &[Scope],
     ) -> Result<NewAccount, Error> {
         let failed = |e: account::Error| Error::Seed(e.to_string());
-        let new = NewUser { user: UserId::new(), name: name.to_owned(), email: None };
+        let new = NewUser { user: UserId::new(), name: name.to_owned(), email: email.map(str::to_owned) };
         let workspace = self.account.provision_identity(&self.billing, &new, issuer, subject).await;
         self.with_key(new.user, workspace.map_err(failed)?, name, scopes).await
     }

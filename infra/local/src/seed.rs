@@ -23,16 +23,15 @@ pub struct Seeded {
 /// If a service refuses.
 pub async fn seed(stack: &Stack) -> Result<Seeded, Error> {
     let accounts = Accounts::of(stack)?;
-    let mut everyday = Scope::EVERYDAY.to_vec();
-    everyday.push(Scope::Keys);
-    let who = (identity::CLERK, identity::SAMPLE);
-    let sample = match accounts.create_for(who, "sample", &everyday).await {
+    let common = [Scope::EVERYDAY, &[Scope::Keys, Scope::Workspaces]].concat();
+    let personal = [&common[..], &[Scope::Personal]].concat();
+    let (who, email) = ((identity::CLERK, identity::SAMPLE), Some("sample@example.com"));
+    let sample = match accounts.create_for(who, "sample", email, &personal).await {
         Ok(sample) => sample,
         // The first time did not end: there is somebody by that name.
-        Err(_) => accounts.create("sample", &everyday).await?,
+        Err(_) => accounts.create_with("sample", email, &personal).await?,
     };
-    everyday.push(Scope::Admin);
-    let operator = accounts.create("operator", &everyday).await?;
+    let operator = accounts.create("operator", &[&common[..], &[Scope::Admin]].concat()).await?;
     let list = json!({
         "name": "a first list",
         "emails": ["ada@gmail.com", "bob@gmial.com", "info@acme.corp.example", "temp@mailinator.com", "nobody@nowhere.example",

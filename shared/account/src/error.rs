@@ -29,6 +29,9 @@ pub enum Error {
     /// The key was revoked, has expired or was rolled before.
     #[error("the key is over, or was rolled before")]
     KeyIsOver,
+    /// A token from before its user was erased.
+    #[error("the user was erased after the token was made")]
+    UserErased,
     /// There is no such user any more.
     #[error("no such user")]
     NoSuchUser,
@@ -46,9 +49,67 @@ pub enum Error {
     /// There is no such key in this workspace.
     #[error("no such key")]
     NoSuchKey,
+    /// There is no such workspace, or the caller is no member of it: they are not told which.
+    #[error("no such workspace")]
+    NoSuchWorkspace,
+    /// The caller is a member, and their role does not have the permission.
+    #[error("only an owner may do this")]
+    NotAnOwner,
+    /// The workspace has no such member.
+    #[error("no such member")]
+    NoSuchMember,
+    /// A workspace has an owner at all times.
+    #[error("the last owner stays")]
+    LastOwner,
+    /// A personal workspace is nobody else's, and goes only with its user.
+    #[error("the workspace is personal")]
+    Personal,
+    /// An invitation for an address that has an open one.
+    #[error("the address is invited already")]
+    AlreadyInvited,
+    /// The caller is a member already.
+    #[error("a member already")]
+    AlreadyMember,
+    /// The token is not one of ours, or what it named is gone.
+    #[error("no such invitation")]
+    NoSuchInvitation,
+    /// The invitation was accepted: it is good for one person, once.
+    #[error("the invitation was accepted")]
+    InvitationUsed,
+    /// The invitation was revoked, or its time is over.
+    #[error("the invitation is over")]
+    InvitationOver,
+    /// The caller has no verified address, or another one than the invitation is for.
+    #[error("the invitation is for another address")]
+    NotInvited,
+    /// The user is the only owner of a workspace that others belong to.
+    #[error("others remain in a workspace that only this user owns")]
+    OthersRemain,
+    /// There is no such erasure.
+    #[error("no such erasure")]
+    NoSuchErasure,
+    /// Somebody else was faster, again and again.
+    #[error("too many races")]
+    Races,
     /// The store failed.
     #[error(transparent)]
     Aws(#[from] aws::Error),
+}
+
+impl From<aws::CommitError> for Error {
+    fn from(error: aws::CommitError) -> Self {
+        Self::Aws(error.into())
+    }
+}
+
+/// A name that people gave, with nothing around it: 1 to 100 characters.
+pub(crate) fn checked_name(name: &str) -> Result<String, Error> {
+    let name = name.trim();
+    if (1..=100).contains(&name.chars().count()) && !name.chars().any(char::is_control) {
+        return Ok(name.to_owned());
+    }
+    let detail = "must be 1 to 100 characters, none of them a control character";
+    Err(Error::Unusable { pointer: "/name", detail })
 }
 
 impl From<Error> for Problem {
@@ -66,6 +127,8 @@ impl From<Error> for Problem {
             Error::BadSession => {
                 Problem::new(Kind::Unauthenticated).detail("The session is over. Sign in again.")
             }
+            Error::UserErased => Problem::new(Kind::Unauthenticated)
+                .detail("The account was erased. Sign in again to begin a new one."),
             Error::SessionRaced => Problem::new(Kind::WrongState)
                 .detail("This refresh token was used a moment ago. Use the tokens that came of it."),
             Error::NoSuchUser => Problem::new(Kind::NotFound),
@@ -74,7 +137,36 @@ impl From<Error> for Problem {
             Error::Unusable { pointer, detail } => {
                 Problem::new(Kind::InvalidBody).fault(Fault::body(pointer, detail))
             }
-            Error::NoSuchKey => Problem::new(Kind::NotFound),
+            Error::NoSuchKey | Error::NoSuchWorkspace | Error::NoSuchMember | Error::NoSuchInvitation => {
+                Problem::new(Kind::NotFound)
+            }
+            Error::NotAnOwner => {
+                Problem::new(Kind::Forbidden).detail("Only an owner of the workspace may do this.")
+            }
+            Error::NoSuchErasure => Problem::new(Kind::NotFound),
+            Error::OthersRemain => Problem::new(Kind::WrongState).detail(
+                "You are the only owner of a workspace with other members. Hand it over or delete it first.",
+            ),
+            Error::LastOwner => Problem::new(Kind::WrongState).detail(
+                "A workspace needs an owner. Make another member one, or hand over the ownership, first.",
+            ),
+            Error::Personal => Problem::new(Kind::WrongState)
+                .detail("A personal workspace is not shared, and goes only with its user."),
+            Error::AlreadyInvited => Problem::new(Kind::WrongState)
+                .detail("This address has an open invitation. Revoke that one to make another."),
+            Error::AlreadyMember => {
+                Problem::new(Kind::WrongState).detail("You are a member of this workspace already.")
+            }
+            Error::InvitationUsed => {
+                Problem::new(Kind::WrongState).detail("This invitation was accepted. It is good once.")
+            }
+            Error::InvitationOver => Problem::new(Kind::Gone)
+                .detail("This invitation was revoked, or its time is over. Ask for another."),
+            Error::NotInvited => Problem::new(Kind::Forbidden)
+                .detail("This invitation is for another address than the verified one of this account."),
+            Error::Races => {
+                aws::Error::Unavailable { service: "account", cause: "too many races".into() }.into()
+            }
             Error::Aws(error) => error.into(),
         }
     }

@@ -4,14 +4,17 @@
 //!
 //! Issuer and subject are the identity, and never an address: addresses change hands, and two issuers may say the same one of two
 //! people. The subject itself is not kept.
+//!
+//! `IDENT#<hash>`/`ERASED` stays for a year when an identity's user has been erased: tokens from before sign nobody in, and who comes
+//! back begins anew, without another signup grant.
 
-use aws::{Cond, Key, Transaction, Update};
+use aws::{Cond, Key, Query, Transaction, Update};
 use billing::Billing;
 use jiff::Timestamp;
 use piecework_core::{DomainEvent, UserId, WorkspaceId, hex, now, sha256};
 use serde::{Deserialize, Serialize};
 
-use crate::{Account, Error, NewUser, Principal, Verified, sso::session::scopes, store::profile_key};
+use crate::{Account, Error, NewUser, Principal, Role, Verified, sso::session::scopes, store::profile_key};
 
 /// What somebody is called whose issuer does not say.
 const NAMELESS: &str = "New user";
@@ -46,6 +49,22 @@ struct Address {
     workspace: WorkspaceId,
 }
 
+/// What stays of an identity whose user was erased.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Erased {
+    pk: String,
+    sk: String,
+    erased_at: Timestamp,
+    expires_at: i64,
+}
+
+/// How long that is, seconds.
+const REMEMBERED: i64 = 365 * 86_400;
+
+fn erased_key(pk: &str) -> Key {
+    Key::new(pk, "ERASED")
+}
+
 impl Identity {
     fn new(said: &Verified, hash: &str, user: UserId, workspace: WorkspaceId) -> Self {
         let Key { pk, sk } = identity_key(hash);
@@ -63,7 +82,12 @@ impl Identity {
     }
 
     fn principal(&self, said: &Verified) -> Principal {
-        Principal { user: self.user, workspace: self.workspace, key: None, scopes: scopes(said.admin) }
+        Principal {
+            user: self.user,
+            workspace: self.workspace,
+            key: None,
+            scopes: scopes(Role::Owner, said.admin),
+        }
     }
 }
 
@@ -128,8 +152,8 @@ impl Account {
             let transaction = match self.table.get::<Address>(&key).await? {
                 Some(known) => self.linked(said, &hash, &known),
                 None => {
-                    let new = newcomer(said);
-                    let (mut transaction, identity) = self.new_identity(billing, said, &hash, &new);
+                    let (new, back) = (newcomer(said), self.comes_back(said, &hash).await?);
+                    let (mut transaction, identity) = self.new_identity(billing, said, &hash, &new, back);
                     let Key { pk, sk } = key;
                     let gsi1pk = identity.gsi1pk.clone();
                     let (user, workspace) = (identity.user, identity.workspace);
@@ -164,8 +188,8 @@ impl Account {
     }
 
     async fn first_sight(&self, billing: &Billing, said: &Verified, hash: &str) -> Result<Identity, Error> {
-        let new = newcomer(said);
-        let (transaction, identity) = self.new_identity(billing, said, hash, &new);
+        let (new, back) = (newcomer(said), self.comes_back(said, hash).await?);
+        let (transaction, identity) = self.new_identity(billing, said, hash, &new, back);
         match transaction.commit().await {
             Ok(()) => Ok(identity),
             Err(error) => match error.refused::<Identity>("identity") {
@@ -173,6 +197,38 @@ impl Account {
                 _ => Err(aws::Error::from(error).into()),
             },
         }
+    }
+
+    /// Whether this was a user's who has been erased. A token from before that signs nobody in.
+    async fn comes_back(&self, said: &Verified, hash: &str) -> Result<bool, Error> {
+        let key = erased_key(&identity_key(hash).pk);
+        let Some(erased) = self.table.get::<Erased>(&key).await? else { return Ok(false) };
+        match said.issued_at.is_some_and(|at| at > erased.erased_at.as_second()) {
+            true => Ok(true),
+            false => Err(Error::UserErased),
+        }
+    }
+
+    /// Ends all by which a user signs in: identities, addresses that link, sessions. A repeat ends what the last one left.
+    pub(crate) async fn end_sign_ins(&self, user: UserId) -> Result<(), Error> {
+        #[derive(Deserialize)]
+        struct Place {
+            pk: String,
+            sk: String,
+        }
+        let at = now();
+        for what in ["IDENTITIES", "SESSIONS"] {
+            let listed = Query::index("gsi1", format!("USER#{user}#{what}"));
+            let found = self.table.query::<Place>(listed).await?.items;
+            for identity in found.iter().filter(|place| place.sk == "IDENT") {
+                let Key { pk, sk } = erased_key(&identity.pk);
+                let erased = Erased { pk, sk, erased_at: at, expires_at: at.as_second() + REMEMBERED };
+                self.table.put(&erased, None).await?;
+            }
+            let keys: Vec<Key> = found.into_iter().map(|place| Key::new(place.pk, place.sk)).collect();
+            self.table.delete_many(&keys).await?;
+        }
+        Ok(())
     }
 
     /// A new user with the identity by which they sign in. The action `identity` is refused if it is known; it stands first, so
@@ -183,11 +239,12 @@ impl Account {
         said: &Verified,
         hash: &str,
         new: &NewUser,
+        back: bool,
     ) -> (Transaction, Identity) {
         let identity = Identity::new(said, hash, new.user, WorkspaceId::new());
         let mut transaction = Transaction::new();
         transaction.create("identity", &self.table, &identity);
-        self.provision_in(&mut transaction, billing, new, identity.workspace);
+        self.provision_in(&mut transaction, (!back).then_some(billing), new, identity.workspace);
         (transaction, identity)
     }
 
@@ -205,8 +262,9 @@ impl Account {
             email: new.email.clone(),
             name: None,
             admin: false,
+            issued_at: None,
         };
-        let (transaction, identity) = self.new_identity(billing, &said, &hash(issuer, subject), new);
+        let (transaction, identity) = self.new_identity(billing, &said, &hash(issuer, subject), new, false);
         transaction.commit().await.map_err(aws::Error::from)?;
         Ok(identity.workspace)
     }

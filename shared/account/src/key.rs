@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use utoipa::ToSchema;
 
-use crate::{Error, Scope};
+use crate::{Error, Scope, error::checked_name};
 
 /// What a key begins with.
 pub(crate) const PREFIX: &str = "pwk_";
@@ -95,9 +95,7 @@ impl NewKey {
     /// Whether it can be made at this time.
     pub(crate) fn check(&self, at: Timestamp) -> Result<(), Error> {
         let unusable = |pointer, detail| Err(Error::Unusable { pointer, detail });
-        if !(1..=100).contains(&self.name.chars().count()) || self.name.chars().any(char::is_control) {
-            return unusable("/name", "must be 1 to 100 characters, none of them a control character");
-        }
+        checked_name(&self.name)?;
         if self.scopes.is_empty() {
             return unusable("/scopes", "must have at least one scope");
         }

@@ -1,20 +1,31 @@
 //! Users, workspaces and API keys: who calls, and what they may do.
 
 mod authenticator;
+mod erasure;
 mod error;
 mod identity;
+mod invitation;
 mod key;
+mod member;
 mod permission;
 mod profile;
 mod sso;
 mod store;
 mod token;
+mod workspace;
 
 pub use authenticator::Authenticator;
+pub use erasure::{Area, EndMessage, Erasure, ErasureId, ErasureState, Erasures, Kept};
 pub use error::Error;
+pub use invitation::{
+    Acceptance, CreatedInvitation, Invitation, InvitationId, InvitationState, Invitations, NewInvitation,
+};
 pub use key::{ApiKey, ApiKeyToken, CreatedKey, NewKey, RollKey};
+pub use member::{Member, NewRole, Transfer};
 pub use permission::{
-    CanManageKeys, CanManagePersonalData, CanRead, CanReadCredits, CanVerify, IsAdmin, Permission, Scope,
+    Allowed, CanDeleteWorkspace, CanInvite, CanManageKeys, CanManageMembers, CanManagePersonalData, CanRead,
+    CanReadCredits, CanRenameWorkspace, CanSeeWorkspaces, CanVerify, IsAdmin, PERMISSIONS, Permission, Role,
+    Scope,
 };
 pub use profile::{Me, MeChanges};
 pub use sso::{
@@ -23,3 +34,4 @@ pub use sso::{
 };
 pub use store::{Account, NewUser, Principal, Provisioned};
 pub use token::{TokenError, Tokens, Verified};
+pub use workspace::{Membership, NewWorkspace, Workspace};

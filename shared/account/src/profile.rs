@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use crate::{
     Account, Error, Principal, Scope,
+    error::checked_name,
     store::{Profile, profile_key},
 };
 
@@ -43,13 +44,8 @@ pub struct MeChanges {
 
 impl MeChanges {
     /// The name to be kept, if there is one.
-    fn name(&self) -> Result<Option<&str>, Error> {
-        let Some(name) = self.name.as_deref().map(str::trim) else { return Ok(None) };
-        if (1..=100).contains(&name.chars().count()) && !name.chars().any(char::is_control) {
-            return Ok(Some(name));
-        }
-        let detail = "must be 1 to 100 characters, none of them a control character";
-        Err(Error::Unusable { pointer: "/name", detail })
+    fn name(&self) -> Result<Option<String>, Error> {
+        self.name.as_deref().map(checked_name).transpose()
     }
 }
 

@@ -1,5 +1,5 @@
-//! Accounts in DynamoDB: `USER#<user>`/`PROFILE`, `WSP#<workspace>`/`META`, `WSP#<workspace>`/`MEMBER#<user>`,
-//! `KEY#<key>`/`KEY` (listed through `gsi1`: `WSP#<workspace>#KEYS` by id), and what `identity.rs` says of identities.
+//! Accounts in DynamoDB: `USER#<user>`/`PROFILE`, `KEY#<key>`/`KEY` (listed through `gsi1`: `WSP#<workspace>#KEYS` by id), and
+//! what `workspace.rs` says of workspaces and `identity.rs` of identities.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,11 @@ use piecework_core::{
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 
-use crate::{ApiKey, ApiKeyToken, CreatedKey, Error, NewKey, RollKey, Scope, key::KeyRecord};
+use crate::{
+    ApiKey, ApiKeyToken, CreatedKey, Error, NewKey, Role, RollKey, Scope,
+    key::KeyRecord,
+    workspace::{LiveKey, allows, create_in, live_key, member_key, meta_key},
+};
 
 /// How stale `last_used_at` may be before it costs a write (P5).
 const LAST_USED_GRAIN: SignedDuration = SignedDuration::from_hours(1);
@@ -71,7 +75,7 @@ impl Deps for Account {
     }
 }
 
-fn key_key(id: KeyId) -> Key {
+pub(crate) fn key_key(id: KeyId) -> Key {
     Key::new(format!("KEY#{id}"), "KEY")
 }
 
@@ -93,16 +97,15 @@ pub(crate) struct Profile {
 }
 
 impl Account {
-    /// Adds a user, their personal workspace, the event of it and their signup grant. The action `user` is refused if the user is
-    /// there already.
+    /// Adds a user, their personal workspace, the event of it and, given the ledger, their signup grant. The action `user` is
+    /// refused if the user is there already.
     pub(crate) fn provision_in(
         &self,
         transaction: &mut Transaction,
-        billing: &Billing,
+        billing: Option<&Billing>,
         new: &NewUser,
         workspace: WorkspaceId,
     ) {
-        let at = now();
         let Key { pk, sk } = profile_key(new.user);
         let profile = Profile {
             pk: pk.clone(),
@@ -110,17 +113,10 @@ impl Account {
             name: new.name.clone(),
             email: new.email.clone(),
             workspace,
-            created_at: at,
+            created_at: now(),
         };
         transaction.create("user", &self.table, &profile);
-        let pk_of_workspace = format!("WSP#{workspace}");
-        let item = |sk: String, role: Option<&str>| {
-            serde_json::json!({
-                "pk": pk_of_workspace, "sk": sk, "owner": new.user, "role": role, "created_at": at
-            })
-        };
-        transaction.create("workspace", &self.table, &item("META".into(), None));
-        transaction.create("member", &self.table, &item(format!("MEMBER#{}", new.user), Some("owner")));
+        create_in(transaction, &self.table, workspace, new.user, new.name.clone(), true);
         let event = DomainEvent::new(
             "account.user.created",
             workspace,
@@ -128,16 +124,18 @@ impl Account {
             serde_json::json!({ "workspace": workspace }),
         );
         transaction.create("event", &self.table, &aws::event_item(&pk, &event.by(new.user)));
-        let grant =
-            Grant { source: GrantSource::Signup, source_id: new.user.to_string(), credits: SIGNUP_GRANT };
-        billing.grant_in(transaction, workspace, &grant);
+        if let Some(billing) = billing {
+            let source_id = new.user.to_string();
+            let grant = Grant { source: GrantSource::Signup, source_id, credits: SIGNUP_GRANT };
+            billing.grant_in(transaction, workspace, &grant);
+        }
     }
 
     /// Makes a user, their personal workspace and their signup grant in one transaction. Once per user, however often asked.
     pub async fn provision(&self, billing: &Billing, new: &NewUser) -> Result<Provisioned, Error> {
         let workspace = WorkspaceId::new();
         let mut transaction = Transaction::new();
-        self.provision_in(&mut transaction, billing, new, workspace);
+        self.provision_in(&mut transaction, Some(billing), new, workspace);
         match transaction.commit().await {
             Ok(()) => Ok(Provisioned { user: new.user, workspace, new: true }),
             Err(error) => match error.refused::<Profile>("user") {
@@ -214,7 +212,18 @@ impl Account {
             token.id,
             serde_json::json!({ "scopes": record.key.scopes, "rolled_from": of }),
         );
+        let role = match allows(Role::Member, &record.key.scopes) {
+            true => Cond::Present("pk"),
+            false => Cond::eq("role", Role::Owner.name()),
+        };
+        transaction.check("member", &self.table, &member_key(workspace, user), role);
+        // Whoever takes keys away in the meantime sees by the count that there is one more.
+        let update = Update::at(meta_key(workspace)).add("keys", 1).when(Cond::Present("pk"));
+        transaction.update("workspace", &self.table, update.when(Cond::Absent("deleted_at")));
         transaction.create("key", &self.table, &record);
+        let Key { pk: live_pk, sk } = live_key(workspace, token.id);
+        let live = LiveKey { pk: live_pk, sk, key: token.id, user, scopes: record.key.scopes.clone() };
+        transaction.create("live key", &self.table, &live);
         transaction.create("event", &self.table, &aws::event_item(&pk, &event.by(user)));
         CreatedKey { key: record.key, token: text.expose_secret().to_owned() }
     }
@@ -228,7 +237,7 @@ impl Account {
     ) -> Result<CreatedKey, Error> {
         let mut transaction = Transaction::new();
         let created = self.key_in(&mut transaction, user, workspace, new, None);
-        transaction.commit().await.map_err(aws::Error::from)?;
+        transaction.commit().await.map_err(no_key)?;
         Ok(created)
     }
 
@@ -272,7 +281,7 @@ impl Account {
         match transaction.commit().await {
             Ok(()) => Ok(created),
             Err(CommitError::Refused { label: "old", .. }) => Err(Error::KeyIsOver),
-            Err(error) => Err(aws::Error::from(error).into()),
+            Err(error) => Err(no_key(error)),
         }
     }
 
@@ -302,6 +311,7 @@ impl Account {
         let event = DomainEvent::new("account.key.revoked", caller.workspace, id, serde_json::json!({}));
         let mut transaction = Transaction::new();
         transaction.update("key", &self.table, update);
+        transaction.delete("live key", &self.table, &live_key(caller.workspace, id));
         transaction.create("event", &self.table, &aws::event_item(&pk, &event.by(caller.user)));
         match transaction.commit().await {
             Ok(()) => Ok(()),
@@ -313,5 +323,14 @@ impl Account {
             }
             Err(error) => Err(aws::Error::from(error).into()),
         }
+    }
+}
+
+/// Why a key was not made: its user is no member, or not one with such a role, or the workspace has gone.
+fn no_key(error: CommitError) -> Error {
+    match error {
+        CommitError::Refused { label: "member", .. } => Error::ScopeNotHeld,
+        CommitError::Refused { label: "workspace", .. } => Error::NoSuchWorkspace,
+        error => error.into(),
     }
 }

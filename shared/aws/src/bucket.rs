@@ -113,6 +113,25 @@ impl Bucket {
         }
     }
 
+    /// Deletes every object whose key begins so, page by page; how many that were. Earlier versions, where a bucket keeps them, go by
+    /// its lifecycle.
+    pub async fn delete_prefix(&self, prefix: &str) -> Result<u64, Error> {
+        let mut deleted = 0;
+        loop {
+            let request = self.clients.s3().list_objects_v2().bucket(&self.name).prefix(prefix);
+            let page = request.send().await.map_err(|e| sdk_error(SERVICE, "ListObjectsV2", e))?;
+            let keys: Vec<String> = page.contents.into_iter().flatten().filter_map(|o| o.key).collect();
+            if keys.is_empty() {
+                return Ok(deleted);
+            }
+            for key in &keys {
+                let request = self.clients.s3().delete_object().bucket(&self.name).key(key);
+                request.send().await.map_err(|e| sdk_error(SERVICE, "DeleteObject", e))?;
+            }
+            deleted += keys.len() as u64;
+        }
+    }
+
     /// A writer for an object whose size is not known beforehand. Nothing is visible until it is finished.
     pub fn writer(&self, key: &str, content_type: &str) -> ObjectWriter {
         ObjectWriter {

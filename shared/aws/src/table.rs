@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue};
+use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, KeysAndAttributes, ReturnValue, WriteRequest};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Clients, Cond, Error, Update, expression::Names, sdk_error};
 
 pub(crate) const SERVICE: &str = "DynamoDB";
+/// Items that are read to be deleted: a bound on memory.
+const ERASED_AT_ONCE: u32 = 200;
 
 /// A stored item.
 pub type Item = HashMap<String, AttributeValue>;
@@ -270,6 +272,56 @@ impl Table {
             }
         }
         Ok(found)
+    }
+}
+
+impl Table {
+    /// Deletes the items at these keys, those that are there. Any number of keys, none twice; 25 a call.
+    pub async fn delete_many(&self, keys: &[Key]) -> Result<(), Error> {
+        for some in keys.chunks(25) {
+            let request = |key: &Key| {
+                let delete = DeleteRequest::builder().set_key(Some(key.item())).build();
+                delete.map(|delete| WriteRequest::builder().delete_request(delete).build())
+            };
+            let requests = some.iter().map(request).collect::<Result<Vec<_>, _>>();
+            let mut left = requests.map_err(|e| Error::Shape(e.to_string()))?;
+            let mut backoff = Backoff::default();
+            while !left.is_empty() {
+                let answer = self
+                    .clients
+                    .dynamodb()
+                    .batch_write_item()
+                    .request_items(&self.name, std::mem::take(&mut left))
+                    .send()
+                    .await
+                    .map_err(|e| sdk_error(SERVICE, "BatchWriteItem", e))?;
+                if let Some(rest) = answer.unprocessed_items.unwrap_or_default().remove(&self.name) {
+                    left = rest;
+                    backoff.pause("BatchWriteItem").await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes what a query finds, page by page; how many items that were.
+    pub async fn delete_found(&self, query: Query) -> Result<u64, Error> {
+        #[derive(serde::Deserialize)]
+        struct Found {
+            pk: String,
+            sk: String,
+        }
+        let mut deleted = 0;
+        loop {
+            // From the beginning each time: what was there is gone.
+            let found = self.query::<Found>(query.clone().limit(ERASED_AT_ONCE)).await?.items;
+            if found.is_empty() {
+                return Ok(deleted);
+            }
+            let keys: Vec<Key> = found.into_iter().map(|item| Key::new(item.pk, item.sk)).collect();
+            self.delete_many(&keys).await?;
+            deleted += keys.len() as u64;
+        }
     }
 }
 

@@ -146,9 +146,24 @@ impl Transaction {
 
     /// Deletes an item.
     pub fn delete(&mut self, label: &'static str, table: &Table, key: &Key) {
+        self.remove(label, table, key, None);
+    }
+
+    /// Deletes an item of which the condition must hold.
+    pub fn delete_if(&mut self, label: &'static str, table: &Table, key: &Key, condition: Cond) {
+        self.remove(label, table, key, Some(condition));
+    }
+
+    fn remove(&mut self, label: &'static str, table: &Table, key: &Key, condition: Option<Cond>) {
+        let mut names = Names::default();
+        let condition = condition.map(|c| names.condition(c));
         let action = Delete::builder()
             .table_name(&table.name)
             .set_key(Some(key.item()))
+            .set_condition_expression(condition)
+            .set_expression_attribute_names(names.names())
+            .set_expression_attribute_values(names.values())
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
             .map(|delete| TransactWriteItem::builder().delete(delete).build())
             .map_err(|e| Error::Shape(e.to_string()));

@@ -5,6 +5,7 @@
 //! `available` stays at or above zero. Every operation here *adds to* a transaction that its caller commits together with the
 //! change that is paid for, so that neither can happen without the other.
 
+mod erase;
 mod error;
 mod ledger;
 mod rules;

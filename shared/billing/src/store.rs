@@ -24,7 +24,7 @@ const MAX_LOTS: usize = 40;
 /// The ledger.
 #[derive(Clone)]
 pub struct Billing {
-    table: Table,
+    pub(crate) table: Table,
 }
 
 /// Lots chosen to cover an amount, not yet taken.
@@ -43,7 +43,7 @@ struct Stored<T> {
     record: T,
 }
 
-fn partition(workspace: WorkspaceId) -> String {
+pub(crate) fn partition(workspace: WorkspaceId) -> String {
     format!("WSP#{workspace}")
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use crate::{Fault, Kind, Problem, hex, sha256};
+use crate::{Fault, Kind, Problem, Settings, hex, settings::SettingError, sha256};
 
 /// How long a cursor can be used.
 const LIFE: SignedDuration = SignedDuration::from_hours(24);
@@ -19,7 +19,7 @@ const DEFAULT_LIMIT: u32 = 50;
 /// Rows a page can have.
 const MAX_LIMIT: u32 = 200;
 
-/// The secret that authenticates cursors.
+/// The secret that authenticates cursors, and other tokens by a tag of their own.
 #[derive(Clone)]
 pub struct CursorKey(SecretString);
 
@@ -41,15 +41,34 @@ impl CursorKey {
         Self(secret)
     }
 
+    /// The key of this deployment: `CURSOR_KEY`.
+    pub fn of(settings: &Settings) -> Result<Self, SettingError> {
+        Ok(Self::new(settings.secret("CURSOR_KEY", "cursor-key-for-development-only")?))
+    }
+
+    /// A tag of 128 bits, in hexadecimal, that only this key can make for `text`, and that is good for this purpose alone: neither
+    /// for a cursor nor for another purpose. A purpose has no line feed in it.
+    pub fn tag(&self, purpose: &str, text: &str) -> String {
+        hex(&self.hmac(&[purpose.as_bytes(), b".v1\n", text.as_bytes()]))
+    }
+
+    /// Whether `tag` is what [`Self::tag`] makes; takes the same time however wrong it is.
+    pub fn is_tag(&self, purpose: &str, text: &str, tag: &str) -> bool {
+        self.tag(purpose, text).as_bytes().ct_eq(tag.as_bytes()).into()
+    }
+
     fn mac(&self, tenant: &str, payload: &[u8]) -> [u8; 16] {
+        self.hmac(&[b"cur.v1\ntenant=", tenant.as_bytes(), b"\n", payload])
+    }
+
+    fn hmac(&self, parts: &[&[u8]]) -> [u8; 16] {
         // HMAC takes a key of any length, so this cannot fail; an all-zero MAC would verify nothing of ours.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.0.expose_secret().as_bytes()) else {
             return [0; 16];
         };
-        mac.update(b"cur.v1\ntenant=");
-        mac.update(tenant.as_bytes());
-        mac.update(b"\n");
-        mac.update(payload);
+        for part in parts {
+            mac.update(part);
+        }
         let full = mac.finalize().into_bytes();
         let mut short = [0; 16];
         short.copy_from_slice(&full[..16]);
@@ -155,6 +174,16 @@ mod tests {
         let payload = r#"{"v":1,"k":{"pk":"TENANT#t1","sk":"JOB#01J9Z3"},"q":"a1b2c3d4","e":1764000000}"#;
         assert_eq!(key().seal_raw("t1", payload), TOKEN);
         assert_eq!(B64.encode(key().mac("t2", payload.as_bytes())), "qpBW2CP8GPLy-rjlNrvtlQ");
+    }
+
+    #[test]
+    fn a_tag_is_good_for_its_text_and_purpose_only() {
+        let tag = key().tag("invitation", "a");
+        assert!(tag.len() == 32 && key().is_tag("invitation", "a", &tag));
+        assert!(!key().is_tag("invitation", "b", &tag) && !key().is_tag("cur", "a", &tag));
+        assert!(!key().is_tag("invitation", "a", &tag[..31]) && !key().is_tag("invitation", "a", ""));
+        let other = CursorKey::new("another-key-another-key".to_owned().into());
+        assert!(!other.is_tag("invitation", "a", &tag));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use aws::{Clients, Deps, Queue};
 use piecework_core::{DomainEvent, Settings, settings::SettingError};
 
-/// Sends events by `SUBSCRIPTIONS`, a JSON object of event kind → URLs of queues.
+/// Sends events by `SUBSCRIPTIONS`, a JSON array with an object from each area: event kind → URLs of queues.
 #[derive(Clone)]
 pub struct Dispatcher {
     subscribers: Arc<BTreeMap<String, Vec<Queue>>>,
@@ -13,13 +13,16 @@ pub struct Dispatcher {
 
 impl Deps for Dispatcher {
     fn new(settings: &Settings, clients: &Clients) -> Result<Self, SettingError> {
-        let urls: BTreeMap<String, Vec<String>> =
+        let areas: Vec<BTreeMap<String, Vec<String>>> =
             serde_json::from_str(settings.required("SUBSCRIPTIONS")?)
                 .map_err(|e| SettingError::Unusable { name: "SUBSCRIPTIONS", why: e.to_string() })?;
-        let queues = |urls: Vec<String>| urls.iter().map(|url| Queue::new(clients, url)).collect();
-        Ok(Self {
-            subscribers: Arc::new(urls.into_iter().map(|(kind, urls)| (kind, queues(urls))).collect()),
-        })
+        // Several areas may want the same event.
+        let mut subscribers: BTreeMap<String, Vec<Queue>> = BTreeMap::new();
+        for (kind, urls) in areas.into_iter().flatten() {
+            let queues = urls.iter().map(|url| Queue::new(clients, url));
+            subscribers.entry(kind).or_default().extend(queues);
+        }
+        Ok(Self { subscribers: Arc::new(subscribers) })
     }
 }
 

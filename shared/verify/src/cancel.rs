@@ -1,7 +1,7 @@
 //! Closing a task: by its owner, or because it came to an end. One transaction: state, hold and event.
 
 use aws::{CommitError, Cond, Transaction, Update};
-use piecework_core::{DomainEvent, UserId, WorkspaceId, now};
+use piecework_core::{DomainEvent, WorkspaceId, now};
 
 use crate::{
     Error, Task, TaskId, TaskState, Verify,
@@ -50,7 +50,13 @@ impl Verify {
 
     /// Stops a task. Chunks under way end and are charged; no other begins, and what was held for those comes back when the
     /// last one is counted. Cancelling again changes nothing; a task that came to its end is refused.
-    pub async fn cancel(&self, workspace: WorkspaceId, id: TaskId, actor: UserId) -> Result<Task, Error> {
+    pub async fn cancel(
+        &self,
+        workspace: WorkspaceId,
+        id: TaskId,
+        actor: impl ToString,
+    ) -> Result<Task, Error> {
+        let actor = actor.to_string();
         loop {
             let task = self.tasks.record(workspace, id).await?.ok_or(Error::NoSuchTask)?;
             let moved = match task.state {
@@ -58,7 +64,7 @@ impl Verify {
                 state @ (TaskState::AwaitingUpload | TaskState::Queued) => {
                     let event = task
                         .event("cancelled", serde_json::json!({ "verification_status": {}, "charged": 0 }))
-                        .by(actor);
+                        .by(&actor);
                     self.close(&task, TaskState::Cancelled, &[state], Update::at(task.key()), 0, event)
                         .await?
                 }
@@ -69,7 +75,7 @@ impl Verify {
                         .when(Cond::eq("state", TaskState::Running.name()))
                         .when(Cond::Absent("drained_at"));
                     transaction.update("task", &self.tasks.table, update);
-                    let event = task.event("cancelling", serde_json::json!({})).by(actor);
+                    let event = task.event("cancelling", serde_json::json!({})).by(&actor);
                     transaction.create(
                         "event",
                         &self.tasks.table,

@@ -118,7 +118,7 @@ impl SingleCheck {
             transaction.create(
                 "event",
                 &self.tasks.table,
-                &aws::event_item(&format!("CHECK#{workspace}#{id}"), &event),
+                &aws::event_item(&format!("WSP#{workspace}"), &event),
             );
             if credits_charged > 0 {
                 self.billing.charge_in(&mut transaction, &plan, &id.to_string());

@@ -239,6 +239,11 @@ pub(crate) fn parts(workspace: WorkspaceId, id: TaskId) -> String {
     format!("TASK#{workspace}#{id}")
 }
 
+/// What stays of a workspace that was erased: that it was.
+pub(crate) fn erased_key(workspace: WorkspaceId) -> Key {
+    Key::new(format!("ERASED#{workspace}"), "ERASED")
+}
+
 pub(crate) fn chunk_key(workspace: WorkspaceId, id: TaskId, first: u64) -> Key {
     Key::new(parts(workspace, id), format!("CHUNK#{first:08}"))
 }

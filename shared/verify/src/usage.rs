@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use aws::{CommitError, Key, Query, Transaction, Update};
+use aws::{CommitError, Cond, Key, Query, Transaction, Update};
 use jiff::{SignedDuration, Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
 use piecework_core::{DomainEvent, WorkspaceId, now};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{Error, Tasks, VerificationCounts};
+use crate::{Error, Tasks, VerificationCounts, store::erased_key};
 
 /// Days that a series by day can span.
 const MAX_DAYS: i64 = 366;
@@ -116,6 +116,8 @@ impl Tasks {
             "pk": format!("SEEN#{}", event.id), "sk": "USAGE", "expires_at": (now() + SEEN).as_second()
         });
         transaction.create("seen", &self.table, &seen);
+        // What was erased is not counted any more.
+        transaction.check("erased", &self.table, &erased_key(event.workspace), Cond::Absent("pk"));
         for bucket in [Bucketing::Day, Bucketing::Hour] {
             let key = Key::new(format!("WSP#{}", event.workspace), bucket.key(event.at));
             let mut update = Update::at(key).add("charged", used.charged);
@@ -125,7 +127,7 @@ impl Tasks {
             transaction.update("usage", &self.table, update);
         }
         match transaction.commit().await {
-            Ok(()) | Err(CommitError::Refused { label: "seen", .. }) => Ok(true),
+            Ok(()) | Err(CommitError::Refused { label: "seen" | "erased", .. }) => Ok(true),
             Err(error) => Err(error.into()),
         }
     }

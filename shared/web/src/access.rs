@@ -2,7 +2,7 @@
 
 use std::{marker::PhantomData, sync::Arc};
 
-use account::{Authenticator, Permission, Principal, Scope};
+use account::{Authenticator, Permission, Principal, Role, Scope};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use piecework_core::{CursorKey, Kind, Page, PageQuery, PageRequest, Problem as Cause, WorkspaceId};
@@ -26,6 +26,8 @@ pub trait Access {
     const AUTHENTICATES: bool;
     /// The scope that it requires, for the API description.
     const SCOPE: Option<Scope>;
+    /// Whether a member's role is not enough, for the API description.
+    const OWNER_ONLY: bool;
 }
 
 /// Anyone, without credentials.
@@ -45,10 +47,12 @@ pub type Admin = Caller<account::IsAdmin>;
 impl Access for Public {
     const AUTHENTICATES: bool = false;
     const SCOPE: Option<Scope> = None;
+    const OWNER_ONLY: bool = false;
 }
 impl<P: Permission> Access for Caller<P> {
     const AUTHENTICATES: bool = true;
     const SCOPE: Option<Scope> = Some(P::SCOPE);
+    const OWNER_ONLY: bool = matches!(P::ROLES, [Role::Owner]);
 }
 impl<P> Caller<P> {
     /// Who calls.
@@ -73,6 +77,9 @@ impl<P> Caller<P> {
     }
 }
 
+/// The header in which somebody who signed in says which of their workspaces they mean; their own, if they do not.
+const WORKSPACE: &str = "x-workspace-id";
+
 /// The key in `X-API-Key`; without one, the token or key in `Authorization: Bearer`.
 async fn authenticate(parts: &Parts) -> Result<(Principal, Gate), Cause> {
     let gate =
@@ -94,6 +101,13 @@ async fn authenticate(parts: &Parts) -> Result<(Principal, Gate), Cause> {
                 "Send a token in Authorization: Bearer, or an API key in X-API-Key.",
             ));
         }
+    };
+    let principal = match header(WORKSPACE) {
+        Some(id) => match id.parse::<WorkspaceId>() {
+            Ok(workspace) => known.within(principal, workspace).await?,
+            Err(_) => return Err(Cause::new(Kind::NotFound).detail("X-Workspace-Id names no workspace.")),
+        },
+        None => principal,
     };
     let meter = parts.extensions.get::<Meter>().cloned().unwrap_or_default();
     tracing::Span::current().record("workspace", tracing::field::display(principal.workspace));

@@ -46,7 +46,7 @@ where
 }
 
 pub(crate) fn empty() -> OpenApi {
-    let about = "Work by the piece: upload input, let it be processed, fetch the results, pay once.\n\nErrors are `application/problem+json` (RFC 9457). Lists are paged: pass `next_cursor` on as `cursor` until it is null. `Idempotency-Key` makes a POST safe to repeat for 24 hours. How often a user and an address may ask is in `RateLimit-Policy` and `RateLimit`; beyond, the answer is 429 with `Retry-After`. `X-Correlation-Id`, if sent, comes back and is in every log line of the request.";
+    let about = "Work by the piece: upload input, let it be processed, fetch the results, pay once.\n\nErrors are `application/problem+json` (RFC 9457). Lists are paged: pass `next_cursor` on as `cursor` until it is null. `Idempotency-Key` makes a POST safe to repeat for 24 hours. How often a user and an address may ask is in `RateLimit-Policy` and `RateLimit`; beyond, the answer is 429 with `Retry-After`. Who signed in acts in their own workspace, or in the one of theirs that `X-Workspace-Id` names. `X-Correlation-Id`, if sent, comes back and is in every log line of the request.";
     let info = InfoBuilder::new()
         .title("Piecework")
         .version(env!("CARGO_PKG_VERSION"))
@@ -141,6 +141,9 @@ where
             }
             _ => format!("Needs a token, or a key with the scope `{}`.", scope.name()),
         });
+        if A::OWNER_ONLY {
+            text.push_str(" For owners of the workspace.");
+        }
     }
     let mut paths = Paths::new();
     for method in P::methods() {

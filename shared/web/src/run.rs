@@ -62,7 +62,7 @@ pub fn prepare<S: Deps>(endpoint: Endpoint<S>, settings: &Settings) -> Result<Se
     let gate = Gate {
         limiter,
         authenticator: endpoint.authenticates.then(|| Authenticator::new(settings, &clients)).transpose()?,
-        cursors: CursorKey::new(settings.secret("CURSOR_KEY", "cursor-key-for-development-only")?),
+        cursors: CursorKey::of(settings)?,
     };
     let mut router = endpoint.router;
     if !endpoint.catches_all {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{App, run, until};
 
 /// Every route that asks who calls: method, path, and the scope it needs.
-const GUARDED: [(&str, &str, &str); 18] = [
+const GUARDED: [(&str, &str, &str); 32] = [
     ("POST", "/v1/verify", "verify"),
     ("POST", "/v1/verification/tasks", "verify"),
     ("POST", "/v1/verification/uploads", "verify"),
@@ -26,6 +26,20 @@ const GUARDED: [(&str, &str, &str); 18] = [
     ("DELETE", "/v1/api-keys/{id}", "keys"),
     ("GET", "/v1/me", "read"),
     ("GET", "/v1/admin/verification/tasks", "admin"),
+    ("POST", "/v1/workspaces", "workspaces"),
+    ("GET", "/v1/workspaces", "workspaces"),
+    ("GET", "/v1/workspaces/{id}", "workspaces"),
+    ("PATCH", "/v1/workspaces/{id}", "workspaces"),
+    ("DELETE", "/v1/workspaces/{id}", "workspaces"),
+    ("GET", "/v1/workspaces/{id}/members", "workspaces"),
+    ("PATCH", "/v1/workspaces/{id}/members/{id}", "workspaces"),
+    ("DELETE", "/v1/workspaces/{id}/members/{id}", "workspaces"),
+    ("POST", "/v1/workspaces/{id}/transfer", "workspaces"),
+    ("GET", "/v1/workspaces/{id}/events", "workspaces"),
+    ("POST", "/v1/workspaces/{id}/invitations", "workspaces"),
+    ("GET", "/v1/workspaces/{id}/invitations", "workspaces"),
+    ("DELETE", "/v1/workspaces/{id}/invitations/{id}", "workspaces"),
+    ("POST", "/v1/invitations/accept", "workspaces"),
 ];
 
 /// Sends a request that would succeed with the right key.
@@ -89,7 +103,7 @@ fn each_route_takes_a_key_with_its_scope_and_refuses_one_with_all_others() {
         let task = app.task(&["ada@gmail.com"]).await;
         app.finished(&task).await;
         let before = app.belongings().await;
-        for scope in ["verify", "read", "credits", "keys", "admin"] {
+        for scope in ["verify", "read", "credits", "keys", "workspaces", "admin"] {
             let others: Vec<_> =
                 ["verify", "read", "credits", "keys"].into_iter().filter(|s| *s != scope).collect();
             let poor = app.narrowed(&others).await;

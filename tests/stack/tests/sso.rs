@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     support::{Answer, Operator, cool, run, start},
-    tokens::{Person, somebody},
+    tokens::{Person, oidc, somebody},
 };
 
 /// A browser: it keeps cookies by their names, and goes nowhere by itself.
@@ -411,6 +411,40 @@ fn a_verified_address_links_identities_of_providers_that_may_and_of_nobody_else(
             users.push(me(&stack, &answer.expect(200)).await["id"].clone());
         }
         assert!(users.iter().all(|user| *user == users[0]), "{users:?}");
+        stack.stop().await;
+    });
+}
+
+#[test]
+fn an_erased_user_is_out_at_once_and_comes_back_as_somebody_new_without_another_grant() {
+    run(async {
+        let stack = start(|_| {}).await;
+        let (sub, now) = (somebody(), jiff::Timestamp::now().as_second());
+        let person = json!({ "sub": sub, "email": "leaves@corp.example", "email_verified": true });
+        stack.issuer().person(person);
+        let mut browser = Browser::of(&stack);
+        let signed_in = browser.sign_in().await.expect(200);
+        let session = Person::on(&stack, text(&signed_in["access_token"]));
+        let token = |issued: i64| Person::on(&stack, oidc(&stack, &json!({ "sub": sub, "iat": issued })));
+        let before = token(now);
+        let who = before.get("/v1/me").await.expect(200);
+        assert_eq!(session.get("/v1/me").await.expect(200)["id"], who["id"]);
+
+        before.send(before.request(Method::DELETE, "/v1/me")).await.expect(202);
+        for out in [&session, &before] {
+            out.get("/v1/me").await.problem(401, "unauthenticated");
+            out.get("/v1/account/credits").await.problem(401, "unauthenticated");
+        }
+        let refreshed = browser.send(Method::POST, "/v1/auth/refresh", Some(json!({}))).await;
+        refreshed.problem(401, "unauthenticated");
+
+        // Made after it: within the skew that an issuer's clock is allowed.
+        let back = token(jiff::Timestamp::now().as_second() + 5);
+        let new = back.get("/v1/me").await.expect(200);
+        assert!(new["id"] != who["id"] && new["workspace"] != who["workspace"], "{new}");
+        assert_eq!(back.get("/v1/account/credits").await.expect(200)["balance"]["available"], 0);
+        let signed_in = browser.sign_in().await.expect(200);
+        assert_eq!(me(&stack, &signed_in).await["id"], new["id"]);
         stack.stop().await;
     });
 }

@@ -27,6 +27,7 @@ const PUBLIC: &[&str] = &[
     "GET /v1/auth/sso/{provider}/callback",
     "GET /v1/auth/sso/{provider}/login",
     "GET /v1/docs",
+    "GET /v1/erasures/{id}",
     "GET /v1/health",
     "GET /v1/openapi.json",
     "POST /v1/auth/logout",
@@ -34,7 +35,7 @@ const PUBLIC: &[&str] = &[
 ];
 
 /// Scopes that somebody who signed in has of their own accord.
-const OWN: [&str; 5] = ["verify", "read", "credits", "keys", "personal"];
+const OWN: [&str; 6] = ["verify", "read", "credits", "keys", "workspaces", "personal"];
 
 /// A route of the templates with callers.
 struct Route {
@@ -43,6 +44,8 @@ struct Route {
     path: String,
     /// The scope that a key needs for it.
     scope: String,
+    /// Whether a member's role is not enough.
+    owner_only: bool,
     /// Its example, if it takes a body.
     body: Option<Value>,
     /// The parameters of its query.
@@ -74,6 +77,7 @@ fn routes() -> (Vec<Route>, BTreeSet<String>) {
             method: route.method.parse().unwrap(),
             path: route.path.clone(),
             scope,
+            owner_only: said.ends_with("For owners of the workspace."),
             body,
             query: query.map(|p| p["name"].as_str().unwrap().to_owned()).collect(),
         });
@@ -85,24 +89,57 @@ fn routes() -> (Vec<Route>, BTreeSet<String>) {
 struct Belongings {
     app: App,
     by_path: BTreeMap<&'static str, String>,
+    /// Bodies that name something of theirs, and what is said to somebody whose it is not.
+    bodies: BTreeMap<&'static str, (Value, u16, &'static str)>,
+    /// A token of somebody who is a member of their workspace.
+    member: Person,
+    /// The workspace that has two of them.
+    shared: String,
     /// A cursor for each list that has a second page.
     cursors: BTreeMap<String, String>,
 }
 
 impl Belongings {
     async fn new(routes: &[Route]) -> Self {
-        let app =
-            App::with(&[Scope::Verify, Scope::Read, Scope::Credits, Scope::Keys, Scope::Personal]).await;
+        let address = format!("{}@corp.example", somebody());
+        let app = App::person(stack(), Some(&address)).await;
         let task = app.task(&["ada@gmail.com", "bob@gmail.com"]).await;
         app.finished(&task).await;
         for _ in 0..2 {
             app.link(&json!({ "file_name": "a.csv", "size": 23 })).await;
         }
         app.task(&["cyd@gmail.com"]).await;
+        let text = |made: &Value, name: &str| made[name].as_str().unwrap().to_owned();
         let key = app.post("/v1/api-keys", &json!({ "name": "spare", "scopes": ["read"] })).await.expect(201);
-        let key = key["id"].as_str().unwrap().to_owned();
-        let by_path = BTreeMap::from([("/v1/verification/tasks/", task), ("/v1/api-keys/", key)]);
-        let mut all = Self { app, by_path, cursors: BTreeMap::new() };
+
+        // A workspace of two, who invite somebody else; and an invitation that they have from elsewhere.
+        let shared = text(&app.post("/v1/workspaces", &json!({ "name": "shared" })).await.expect(201), "id");
+        let invitations = format!("/v1/workspaces/{shared}/invitations");
+        let claims = json!({ "sub": somebody(), "email": format!("{}@corp.example", somebody()), "email_verified": true });
+        let member = Person::with(oidc(stack(), &claims));
+        let user = text(&member.get("/v1/me").await.expect(200), "id");
+        let invite = |email: &Value| json!({ "email": email, "role": "member" });
+        let invitation = app.post(&invitations, &invite(&claims["email"])).await.expect(201);
+        member.post("/v1/invitations/accept", &json!({ "token": invitation["token"] })).await.expect(200);
+        let open = json!(format!("{}@corp.example", somebody()));
+        let open = app.post(&invitations, &invite(&open)).await.expect(201);
+        let host = App::person(stack(), None).await;
+        let hosts = text(&host.post("/v1/workspaces", &json!({ "name": "host" })).await.expect(201), "id");
+        let path = format!("/v1/workspaces/{hosts}/invitations");
+        let theirs = host.post(&path, &invite(&json!(address))).await.expect(201);
+
+        let by_path = BTreeMap::from([
+            ("/v1/verification/tasks/", task),
+            ("/v1/api-keys/", text(&key, "id")),
+            ("/v1/workspaces/", shared.clone()),
+            ("/v1/workspaces/{id}/members/", user.clone()),
+            ("/v1/workspaces/{id}/invitations/", text(&open, "id")),
+        ]);
+        let bodies = BTreeMap::from([
+            ("POST /v1/workspaces/{id}/transfer", (json!({ "to": user }), 404, "not-found")),
+            ("POST /v1/invitations/accept", (json!({ "token": theirs["token"] }), 403, "forbidden")),
+        ]);
+        let mut all = Self { app, by_path, bodies, member, shared, cursors: BTreeMap::new() };
         let support = App::with(&[Scope::Admin]).await;
         for route in routes.iter().filter(|r| r.query.contains("cursor")) {
             let Some(path) = all.fill(&route.path) else { continue };
@@ -117,10 +154,31 @@ impl Belongings {
 
     /// The path with its parameters filled in; `None` if nothing is known that fits.
     fn fill(&self, path: &str) -> Option<String> {
-        let Some((head, tail)) = path.split_once('{') else { return Some(path.to_owned()) };
-        let (_, tail) = tail.split_once('}')?;
-        let id = self.by_path.get(head)?;
-        (!tail.contains('{')).then(|| format!("{head}{id}{tail}"))
+        self.fill_with(path, |_| self)
+    }
+
+    /// The same, each parameter from whom `whose` says by the parameters before it.
+    fn fill_with<'a>(&'a self, path: &str, whose: impl Fn(usize) -> &'a Self) -> Option<String> {
+        let (mut filled, mut seen, mut rest) = (String::new(), 0, path);
+        let mut before = 0;
+        while let Some((head, tail)) = rest.split_once('{') {
+            seen += head.len();
+            let id = whose(before).by_path.get(&path[..seen])?;
+            let (name, tail) = tail.split_once('}')?;
+            (filled, before) = (filled + head + id, before + 1);
+            (seen, rest) = (seen + name.len() + 2, tail);
+        }
+        Some(filled + rest)
+    }
+
+    /// Whatever a stranger might have changed.
+    async fn all(&self) -> Vec<Value> {
+        let mut all = vec![json!(self.app.belongings().await)];
+        let of = |what: &str| format!("/v1/workspaces/{}/{what}", self.shared);
+        for list in ["/v1/api-keys", "/v1/workspaces", &of("members"), &of("invitations"), &of("events")] {
+            all.extend(self.app.all(list, 200).await);
+        }
+        all
     }
 }
 
@@ -157,10 +215,11 @@ impl Sweep {
     }
 }
 
-fn dressed(route: &Route, request: RequestBuilder) -> RequestBuilder {
-    match &route.body {
-        Some(body) => request.json(body),
-        None => request,
+/// The request with its body: what they have that it names, or the route's example.
+fn dressed(route: &Route, whose: &Belongings, request: RequestBuilder) -> RequestBuilder {
+    match (whose.bodies.get(route.name.as_str()), &route.body) {
+        (Some((body, ..)), _) | (None, Some(body)) => request.json(body),
+        (None, None) => request,
     }
 }
 
@@ -214,10 +273,10 @@ fn nobody_gets_in_anywhere_who_should_not() {
         assert_eq!(public, PUBLIC.iter().map(|r| (*r).to_owned()).collect(), "the routes for anyone");
         let theirs = Belongings::new(&routes).await;
         let mine = Belongings::new(&routes).await;
-        let before = (theirs.app.belongings().await, theirs.app.all("/v1/api-keys", 200).await);
+        let before = theirs.all().await;
         let stranger = Issuer::start("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let tokens = bad_tokens(&stranger);
-        let revoked = mine.app.narrowed(&["verify", "read", "credits", "keys", "personal"]).await;
+        let revoked = mine.app.narrowed(&OWN).await;
         let own = mine.app.all("/v1/api-keys", 200).await;
         let id = own.iter().rfind(|k| k["name"] == "narrowed").unwrap()["id"].as_str().unwrap().to_owned();
         assert_eq!(mine.app.delete(&format!("/v1/api-keys/{id}")).await.status, 204);
@@ -233,7 +292,7 @@ fn nobody_gets_in_anywhere_who_should_not() {
                 sweep.cannot("everything", route);
                 continue;
             };
-            let anonymous = |path: &str| dressed(route, app.anonymous(route.method.clone(), path));
+            let anonymous = |path: &str| dressed(route, &mine, app.anonymous(route.method.clone(), path));
             let answer =
                 sweep.expect("no credentials", route, app, anonymous(&path), 401, unauthenticated).await;
             assert!(answer.header("www-authenticate").is_some(), "{}", route.name);
@@ -269,6 +328,23 @@ fn nobody_gets_in_anywhere_who_should_not() {
                 _ => anonymous(&path).header("x-api-key", &admin.key),
             };
             sweep.expect("the wrong role", route, app, wrong, 403, "forbidden").await;
+            if route.owner_only {
+                // A member of the workspace in the path, or of the one that they say.
+                let member = anonymous(&path).bearer_auth(&mine.member.token);
+                let member = match route.path.starts_with("/v1/workspaces/") {
+                    true => member,
+                    false => member.header("x-workspace-id", &mine.shared),
+                };
+                sweep.expect("a member's role", route, app, member, 403, "forbidden").await;
+            }
+            // With good credentials, in a workspace of somebody else's.
+            for (check, request) in [
+                ("another's workspace, by key", anonymous(&path).header("x-api-key", &app.key)),
+                ("another's workspace, by token", anonymous(&path).bearer_auth(&outsider.token)),
+            ] {
+                let request = request.header("x-workspace-id", &theirs.shared);
+                sweep.expect(check, route, app, request, 404, "not-found").await;
+            }
 
             // Another's things, with good credentials of one's own: by key and by token.
             if route.path.contains('{') {
@@ -281,6 +357,11 @@ fn nobody_gets_in_anywhere_who_should_not() {
                     };
                     sweep.expect(check, route, app, request, 404, "not-found").await;
                 }
+            }
+            if route.path.matches('{').count() > 1 {
+                let mixed = mine.fill_with(&route.path, |before| if before == 0 { &mine } else { &theirs });
+                let request = anonymous(&mixed.unwrap()).header("x-api-key", &app.key);
+                sweep.expect("another's id below one's own", route, app, request, 404, "not-found").await;
             }
             if route.query.contains("workspace") {
                 let path = format!("{path}?workspace={}", theirs.app.workspace);
@@ -297,7 +378,13 @@ fn nobody_gets_in_anywhere_who_should_not() {
                     None => sweep.cannot("another's cursor", route),
                 }
             }
-            // An id in the body would be another's too: every name in a body that could hold one is known to hold none.
+            if let Some((body, status, kind)) = theirs.bodies.get(route.name.as_str()) {
+                let request = app.anonymous(route.method.clone(), &path).json(body);
+                let request = request.header("x-api-key", &app.key);
+                sweep.expect("another's id in the body", route, app, request, *status, kind).await;
+                continue;
+            }
+            // Every name in another body that could hold an id is known to hold none.
             let ids = route.body.iter().flat_map(|b| b.as_object()).flatten();
             for (name, value) in ids {
                 let is_id = value
@@ -309,18 +396,15 @@ fn nobody_gets_in_anywhere_who_should_not() {
             }
         }
 
-        assert_eq!(
-            (theirs.app.belongings().await, theirs.app.all("/v1/api-keys", 200).await),
-            before,
-            "nothing happened to them"
-        );
+        assert_eq!(theirs.all().await, before, "nothing happened to them");
 
         // The same requests with the right credentials get in: what was refused was refused for who asked.
         for route in &routes {
             let owner = Belongings::new(&[]).await;
             let Some(path) = owner.fill(&route.path) else { continue };
             let key = if route.scope == "admin" { &admin.key } else { &owner.app.key };
-            let request = dressed(route, app.anonymous(route.method.clone(), &path)).header("x-api-key", key);
+            let request = app.anonymous(route.method.clone(), &path);
+            let request = dressed(route, &owner, request).header("x-api-key", key);
             let answer = app.send(request).await;
             assert!(answer.status < 400 || [409, 410].contains(&answer.status), "{}: {answer:?}", route.name);
             sweep.requests += 1;

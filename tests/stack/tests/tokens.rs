@@ -37,6 +37,10 @@ impl Person {
         Answer::to(request).await
     }
 
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(self.request(Method::POST, path).json(body)).await
+    }
+
     pub async fn get(&self, path: &str) -> Answer {
         self.send(self.request(Method::GET, path)).await
     }
@@ -87,7 +91,7 @@ fn a_token_of_every_kind_of_issuer_signs_in_and_each_is_a_user_of_their_own() {
                 (&me["name"], &me["email"], &me["admin"]),
                 (&json!("New user"), &Value::Null, &json!(false))
             );
-            assert_eq!(me["scopes"], json!(["verify", "read", "credits", "keys", "personal"]));
+            assert_eq!(me["scopes"], json!(["verify", "read", "credits", "keys", "workspaces", "personal"]));
             assert_eq!(person.get("/v1/me").await.expect(200), me, "the same the next time");
             let credits = person.get("/v1/account/credits").await.expect(200);
             assert_eq!(credits["balance"]["available"], 10_000);
@@ -331,5 +335,54 @@ fn a_rotated_key_is_found_and_the_retired_one_ends() {
         assert_eq!(new.get("/v1/me").await.expect(200), me);
         Person::on(&stack, old).get("/v1/me").await.problem(401, "unauthenticated");
         stack.stop().await;
+    });
+}
+
+#[test]
+fn who_signed_in_acts_in_the_workspace_they_name_as_what_they_are_there() {
+    run(async {
+        let owner = App::person(stack(), None).await;
+        let made = owner.post("/v1/workspaces", &json!({ "name": "Team" })).await.expect(201);
+        let id = made["id"].as_str().unwrap();
+        let team = owner.inside(stack(), id, &[Scope::Read]).await;
+        assert!(Operator::of(stack()).grant(&team, &somebody(), 100).await);
+        let email = format!("{}@corp.example", somebody());
+        let member = Person::with(oidc(
+            stack(),
+            &json!({ "sub": somebody(), "email": email, "email_verified": true }),
+        ));
+        let invitations = format!("/v1/workspaces/{id}/invitations");
+        let invited =
+            owner.post(&invitations, &json!({ "email": email, "role": "member" })).await.expect(201);
+        let within = |method: Method, path: &str| member.request(method, path).header("x-workspace-id", id);
+        let credits = "/v1/account/credits";
+        member.send(within(Method::GET, credits)).await.problem(404, "not-found");
+        let joined = member.post("/v1/invitations/accept", &json!({ "token": invited["token"] })).await;
+        joined.expect(200);
+
+        assert_eq!(member.send(within(Method::GET, credits)).await.expect(200)["balance"]["available"], 100);
+        assert_eq!(member.get(credits).await.expect(200)["balance"]["available"], 10_000);
+        let list = json!({ "emails": ["ada@gmail.com"] });
+        let task = within(Method::POST, "/v1/verification/tasks").json(&list);
+        let task = member.send(task).await.expect(202);
+        let path = format!("/v1/verification/tasks/{}", task["id"].as_str().unwrap());
+        team.get(&path).await.expect(200);
+        member.get(&path).await.problem(404, "not-found");
+        // Keys are for owners.
+        member.send(within(Method::GET, "/v1/api-keys")).await.problem(403, "forbidden");
+        // A key is one workspace's, whatever its user belongs to.
+        let with = |workspace: &str| owner.request(Method::GET, credits).header("x-workspace-id", workspace);
+        owner.send(with(id)).await.problem(404, "not-found");
+        owner.send(with("team")).await.problem(404, "not-found");
+        owner.send(with(&owner.workspace.to_string())).await.expect(200);
+
+        let me = member.get("/v1/me").await.expect(200);
+        let left = owner.delete(&format!("/v1/workspaces/{id}/members/{}", me["id"].as_str().unwrap())).await;
+        assert_eq!(left.status, 204);
+        member.send(within(Method::GET, credits)).await.problem(404, "not-found");
+        assert_eq!(owner.delete(&format!("/v1/workspaces/{id}")).await.status, 204);
+        let owner = Person::with(oidc(stack(), &json!({ "sub": somebody() })));
+        let request = owner.request(Method::GET, credits).header("x-workspace-id", id);
+        owner.send(request).await.problem(404, "not-found");
     });
 }

@@ -1,7 +1,7 @@
-//! Sessions of ours: a short access token that no table is asked about, and a refresh token that is good once.
+//! Sessions of ours: a short access token that is good while its session lasts, and a refresh token that is good once.
 //!
-//! Both are sealed with a key derived from `CURSOR_KEY`. An access token says who it is and ends by itself; a refresh token names its
-//! session and its number in it, and the session knows which number is next. One that comes again was copied: the session ends.
+//! Both are sealed with a key derived from `CURSOR_KEY`, and name their session. An access token says who it is; a refresh token has
+//! its number in the session, which knows the number that is next. One that comes again was copied: the session ends.
 
 use aws::{Cond, Key, Update};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -12,7 +12,7 @@ use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Account, Error, Principal, Scope, TokenError};
+use crate::{Account, Error, Principal, Role, Scope, TokenError};
 
 piecework_core::typed_id!(SessionId, "ses", "A session: one sign-in and what is refreshed from it.");
 
@@ -44,7 +44,7 @@ struct Access {
 
 /// A session as kept.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Session {
+pub(crate) struct Session {
     pk: String,
     sk: String,
     gsi1pk: String,
@@ -104,8 +104,8 @@ impl SessionKey {
         Some(payload)
     }
 
-    /// The principal behind an access token. No table is asked: a session that ended is noticed when the token does.
-    pub(crate) fn principal(&self, token: &str, at: Timestamp) -> Result<Principal, TokenError> {
+    /// The principal behind an access token, and the session that must not have ended.
+    pub(crate) fn principal(&self, token: &str, at: Timestamp) -> Result<(Principal, SessionId), TokenError> {
         let payload = self.open(ACCESS, token).ok_or(TokenError::Signature)?;
         let access = URL_SAFE_NO_PAD.decode(payload).ok();
         let access: Option<Access> = access.and_then(|octets| serde_json::from_slice(&octets).ok());
@@ -113,7 +113,8 @@ impl SessionKey {
         if at.as_second() >= access.e {
             return Err(TokenError::Expired);
         }
-        Ok(Principal { user: access.u, workspace: access.w, key: None, scopes: scopes(access.a) })
+        let scopes = scopes(Role::Owner, access.a);
+        Ok((Principal { user: access.u, workspace: access.w, key: None, scopes }, access.s))
     }
 
     fn signed_in(&self, session: &Session) -> Result<SignedIn, Error> {
@@ -134,9 +135,9 @@ impl SessionKey {
     }
 }
 
-/// What somebody who signed in may do.
-pub(crate) fn scopes(admin: bool) -> std::collections::BTreeSet<Scope> {
-    Scope::SIGNED_IN.iter().copied().chain(admin.then_some(Scope::Admin)).collect()
+/// What somebody who signed in may do in a workspace where they have this role.
+pub(crate) fn scopes(role: Role, admin: bool) -> std::collections::BTreeSet<Scope> {
+    role.scopes().into_iter().chain(admin.then_some(Scope::Admin)).collect()
 }
 
 fn session_key(id: SessionId) -> Key {
@@ -176,12 +177,14 @@ impl Account {
         let (id, generation) = payload.rsplit_once('.').ok_or(Error::BadSession)?;
         let id: SessionId = id.parse().map_err(|_| Error::BadSession)?;
         let generation = generation.parse().map_err(|_| Error::BadSession)?;
-        let session = self.table.get::<Session>(&session_key(id)).await?.ok_or(Error::BadSession)?;
+        Ok((self.live_session(id).await?, generation))
+    }
+
+    /// The session, if it has not ended: one read.
+    pub(crate) async fn live_session(&self, id: SessionId) -> Result<Session, Error> {
+        let session = self.table.get::<Session>(&session_key(id)).await?;
         // Time to live deletes late.
-        if session.expires_at <= now().as_second() {
-            return Err(Error::BadSession);
-        }
-        Ok((session, generation))
+        session.filter(|session| session.expires_at > now().as_second()).ok_or(Error::BadSession)
     }
 
     /// A new pair of tokens for a refresh token, which is no good after that. One that comes again ends its session.

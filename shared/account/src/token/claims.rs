@@ -25,6 +25,8 @@ pub struct Verified {
     pub name: Option<String>,
     /// Whether they are an administrator (P23).
     pub admin: bool,
+    /// When the token was made, epoch seconds.
+    pub issued_at: Option<i64>,
 }
 
 /// Checks the claims of a token whose signature is good.
@@ -65,6 +67,7 @@ pub(crate) fn check(issuer: &Issuer, jws: &Jws<'_>, at: Timestamp) -> Result<Ver
         email: email.map(str::to_owned),
         name: name.map(str::to_owned),
         admin: admin(issuer, claims),
+        issued_at: time(claims, "iat")?.map(|at| at as i64),
     })
 }
 

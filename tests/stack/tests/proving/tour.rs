@@ -1,22 +1,32 @@
 //! Every route and every processor at work once, on a stack where nothing else happens, with the calls that each one made.
 
+mod account;
+
 use std::time::Duration;
 
-use account::Scope;
+use ::account::Scope;
 use local::Stack;
 use local_gate::{Call, Fault, Rule, Trigger};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     chaos::outcome::settled,
     support::{Answer, App, Operator, until},
-    tokens::{oidc, somebody},
 };
 
 /// The processors behind the queues.
 const PROCESSORS: [&str; 4] =
     ["verify-split-list", "verify-check-chunk", "verify-finish-task", "verify-record-usage"];
+
+/// The processors that take part in an erasure.
+const ERASERS: [&str; 5] = [
+    "account-erase-user",
+    "account-erase-workspace",
+    "account-record-erasure",
+    "billing-erase-workspace",
+    "verify-erase-workspace",
+];
 
 /// How often the SDK makes a call before it gives up.
 const ATTEMPTS: u32 = 3;
@@ -40,8 +50,7 @@ pub struct Tour<'a> {
 impl<'a> Tour<'a> {
     /// Goes everywhere, with one key or a new one for each request.
     pub async fn of(stack: &'a Stack, fresh_keys: bool) -> Self {
-        let scopes = [Scope::Verify, Scope::Read, Scope::Credits, Scope::Keys, Scope::Personal];
-        let app = App::on(stack, &scopes).await;
+        let app = App::person(stack, Some("ada@example.com")).await;
         // The key's last use is written once an hour, by whoever comes first.
         app.get("/v1/account/credits").await.expect(200);
         let mut tour = Tour { stack, app, steps: Vec::new(), seen: 0, fresh_keys };
@@ -49,10 +58,12 @@ impl<'a> Tour<'a> {
         tour.keys_and_credits().await;
         tour.me().await;
         tour.sso().await;
+        tour.workspaces().await;
         tour.check().await;
         tour.list().await;
         tour.uploads().await;
         tour.rest().await;
+        tour.erasure().await;
         tour
     }
 
@@ -81,11 +92,10 @@ impl<'a> Tour<'a> {
 
     async fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         match self.fresh_keys {
-            true => self
-                .app
-                .narrowed(&["verify", "read", "credits", "keys", "personal"])
-                .await
-                .request(method, path),
+            true => {
+                let scopes = ["verify", "read", "credits", "keys", "workspaces", "personal"];
+                self.app.narrowed(&scopes).await.request(method, path)
+            }
             false => self.app.request(method, path),
         }
     }
@@ -102,85 +112,6 @@ impl<'a> Tour<'a> {
         self.forget();
         self.app.get("/nowhere").await.problem(404, "not-found");
         self.take("ANY (no such route)", "ops-refuse-route");
-    }
-
-    async fn keys_and_credits(&mut self) {
-        let request = self.request(Method::POST, "/v1/api-keys").await;
-        let request = request.json(&json!({ "name": "spare", "scopes": ["read"] }));
-        let spare = self.send("POST /v1/api-keys", "", request).await.json();
-        self.get("GET /v1/api-keys", "/v1/api-keys").await;
-        let path = format!("/v1/api-keys/{}", spare["id"].as_str().unwrap());
-        let request = self.request(Method::POST, &format!("{path}/roll")).await.json(&json!({}));
-        self.send("POST /v1/api-keys/{id}/roll", "", request).await;
-        let request = self.request(Method::DELETE, &path).await;
-        self.send("DELETE /v1/api-keys/{id}", "", request).await;
-        self.get("GET /v1/account/credits", "/v1/account/credits").await;
-        self.get("GET /v1/account/credits/history", "/v1/account/credits/history").await;
-    }
-
-    async fn me(&mut self) {
-        let token = |claims: &Value| oidc(self.stack, claims);
-        let sub = somebody();
-        let known = json!({ "sub": sub, "email": "one@corp.example", "email_verified": true });
-        let moved = json!({ "sub": sub, "email": "two@corp.example", "email_verified": true });
-        let tokens = [token(&known), token(&known), token(&moved)];
-        for (note, token) in
-            ["with a token, at first sight", "with a token", "with a token that has another address"]
-                .iter()
-                .zip(tokens)
-        {
-            let request = self.app.anonymous(Method::GET, "/v1/me").bearer_auth(token);
-            self.send("GET /v1/me", note, request).await;
-        }
-        self.get("GET /v1/me", "/v1/me").await;
-        let request = self.request(Method::PATCH, "/v1/me").await.json(&json!({ "name": "Somebody" }));
-        self.send("PATCH /v1/me", "", request).await;
-    }
-
-    /// Signs in by the provider, twice: as somebody new, and as somebody else under the same address.
-    async fn sso(&mut self) {
-        for note in ["somebody new", "a new identity under a known address", "a known identity"] {
-            if note != "a known identity" {
-                let sub = somebody();
-                let person = json!({ "sub": sub, "email": "tour@corp.example", "email_verified": true });
-                self.stack.issuer().person(person);
-            }
-            let login = "/v1/auth/sso/local/login";
-            let request = self.app.anonymous(Method::GET, login);
-            let away = self.send("GET /v1/auth/sso/{provider}/login", note, request).await;
-            let cookie = away.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
-            let there = self.app.elsewhere(Method::GET, away.header("location").unwrap());
-            let back = self.app.send(there).await.header("location").unwrap().to_owned();
-            let request = self.app.elsewhere(Method::GET, &back).header("cookie", cookie);
-            let signed_in = self.send("GET /v1/auth/sso/{provider}/callback", note, request).await.json();
-            if note == "a known identity" {
-                let body = json!({ "refresh_token": signed_in["refresh_token"] });
-                let request = self.app.anonymous(Method::POST, "/v1/auth/refresh").json(&body);
-                let refreshed = self.send("POST /v1/auth/refresh", "", request).await.json();
-                let body = json!({ "refresh_token": refreshed["refresh_token"] });
-                let request = self.app.anonymous(Method::POST, "/v1/auth/logout").json(&body);
-                self.send("POST /v1/auth/logout", "", request).await;
-            }
-        }
-    }
-
-    /// Somebody new on every route: whatever comes of the request, they are a user then.
-    pub async fn first_sights(&self) {
-        for route in self.stack.model().routes.iter().filter(|r| r.path != "$default") {
-            if route.path.starts_with("/v1/auth/") {
-                continue;
-            }
-            let path = route.path.replace("{id}", "nothing");
-            let token = oidc(self.stack, &json!({ "sub": somebody() }));
-            let request = self.app.anonymous(route.method.parse().unwrap(), &path).bearer_auth(token);
-            let answer = self.app.send(request).await;
-            assert!(
-                answer.status < 500 && answer.status != 401,
-                "{} {}: {answer:?}",
-                route.method,
-                route.path
-            );
-        }
     }
 
     async fn check(&mut self) {
@@ -282,6 +213,23 @@ impl<'a> Tour<'a> {
         }
     }
 
+    /// A user with a list and no workspace but their own ends.
+    async fn erasure(&mut self) {
+        let app = App::person(self.stack, Some("eve@example.com")).await;
+        app.finished(&app.task(&["ada@gmail.com"]).await).await;
+        settled(&self.app).await;
+        let key = if self.fresh_keys { app.narrowed(&["personal"]).await } else { app.holding(&app.key) };
+        let request = key.request(Method::DELETE, "/v1/me");
+        let receipt = self.send("DELETE /v1/me", "", request).await.json();
+        let path = erased(&app, &receipt).await;
+        settled(&self.app).await;
+        for function in ERASERS {
+            self.take(&format!("{function}, a user with one list"), function);
+        }
+        let request = self.app.anonymous(Method::GET, &path);
+        self.send("GET /v1/erasures/{id}", "", request).await;
+    }
+
     /// What few requests do, for the grants that they need.
     pub async fn odds_and_ends(&self) {
         let (app, gate) = (&self.app, self.stack.gate());
@@ -329,6 +277,30 @@ impl<'a> Tour<'a> {
         app.finished(&id).await;
         until("the failures", || async { failures.iter().all(Trigger::hit).then_some(()) }).await;
         settled(app).await;
+        // Two users end who are in somebody's workspace: one with a list that is not split yet, the other while every eraser fails.
+        let made = app.post("/v1/workspaces", &json!({ "name": "shared" })).await.expect(201);
+        let path = format!("/v1/workspaces/{}/invitations", made["id"].as_str().unwrap());
+        for email in ["gus@example.com", "hal@example.com"] {
+            let user = App::person(self.stack, Some(email)).await;
+            let made = app.post(&path, &json!({ "email": email, "role": "member" })).await.expect(201);
+            user.post("/v1/invitations/accept", &json!({ "token": made["token"] })).await.expect(200);
+            assert!(operator.grant(&user, email, 5).await);
+            let mut failures = Vec::new();
+            if email == "gus@example.com" {
+                user.finished(&user.upload("one.csv", "email\nada@gmail.com\n").await).await;
+                settled(app).await;
+                rule("verify-split-list", 1, 1, Fault::Delay(Duration::from_secs(8)));
+                user.task(&list).await;
+            } else {
+                // Two receipts come at the same time, and share what fails.
+                let times = |function| if function == "account-record-erasure" { 2 } else { 1 } * ATTEMPTS;
+                failures.extend(ERASERS.map(|f| rule(f, 1, times(f), Fault::Fail)));
+            }
+            let receipt = user.delete("/v1/me").await.expect(202);
+            erased(&user, &receipt).await;
+            assert!(failures.iter().all(Trigger::hit));
+            settled(app).await;
+        }
         // Its results have aged out.
         let (bucket, objects) = (self.stack.bucket("VerifyBucket").unwrap(), self.stack.objects());
         for key in objects.list(bucket).await.unwrap().iter().filter(|key| key.contains(&id)) {
@@ -338,7 +310,17 @@ impl<'a> Tour<'a> {
             app.get(&format!("/v1/verification/tasks/{id}/{what}")).await.problem(410, "gone");
         }
         // Messages of somebody else's.
-        let bad = ["SplitQueue", "ChunkQueue", "FinishQueue", "UsageQueue"];
+        let bad = [
+            "SplitQueue",
+            "ChunkQueue",
+            "FinishQueue",
+            "UsageQueue",
+            "LeaveQueue",
+            "CloseQueue",
+            "ReceiptQueue",
+            "PseudonymQueue",
+            "EraseQueue",
+        ];
         for queue in bad {
             let url = self.stack.queue_url(queue).unwrap();
             self.stack.sqs().send(&url, "not a message of ours").await.unwrap();
@@ -351,4 +333,15 @@ impl<'a> Tour<'a> {
         })
         .await;
     }
+}
+
+/// Waits until every area is done with a user; where the receipt is.
+async fn erased(app: &App, receipt: &serde_json::Value) -> String {
+    let path = format!("/v1/erasures/{}", receipt["id"].as_str().unwrap());
+    until("the end of the erasure", || async {
+        let receipt = app.send(app.anonymous(Method::GET, &path)).await.expect(200);
+        (receipt["state"] == "completed").then_some(())
+    })
+    .await;
+    path
 }

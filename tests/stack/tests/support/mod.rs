@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use account::Scope;
+use account::{NewKey, Scope};
 use bytes::Bytes;
 pub use cloud::left_out;
 use local::{
@@ -20,7 +20,7 @@ use local::{
     accounts::{Accounts, NewAccount},
 };
 pub use operator::Operator;
-use piecework_core::WorkspaceId;
+use piecework_core::{UserId, WorkspaceId};
 use reqwest::{Client, Method, RequestBuilder, header::HeaderMap};
 use serde_json::{Value, json};
 use watch::{Watch, nothing_leaked};
@@ -148,6 +148,7 @@ pub struct App {
     pub base_url: String,
     pub key: String,
     pub workspace: WorkspaceId,
+    pub user: UserId,
     client: Client,
 }
 
@@ -172,7 +173,24 @@ impl App {
     pub fn at(base_url: &str, made: &NewAccount) -> Self {
         let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         let key = made.key.token.clone();
-        Self { base_url: base_url.to_owned(), key, workspace: made.workspace, client }
+        let (workspace, user) = (made.workspace, made.user);
+        Self { base_url: base_url.to_owned(), key, workspace, user, client }
+    }
+
+    /// A new customer of a stack whose user has a verified address, with a key that has every scope but support's.
+    pub async fn person(stack: &Stack, email: Option<&str>) -> Self {
+        let scopes: Vec<_> = account::Role::Owner.scopes().into_iter().collect();
+        let made = Accounts::of(stack).unwrap().create_with("Test Person", email, &scopes).await.unwrap();
+        Self::at(stack.base_url(), &made)
+    }
+
+    /// The same user with a key for another workspace of theirs.
+    pub async fn inside(&self, stack: &Stack, workspace: &str, scopes: &[Scope]) -> Self {
+        let key = NewKey { name: "inside".to_owned(), scopes: scopes.to_vec(), expires_at: None };
+        let workspace = workspace.parse().unwrap();
+        let accounts = Accounts::of(stack).unwrap();
+        let made = accounts.account().create_key(self.user, workspace, key).await.unwrap();
+        Self { workspace, ..self.holding(&made.token) }
     }
 
     /// The same customer with a new key that has these scopes only.
@@ -193,6 +211,7 @@ impl App {
             base_url: self.base_url.clone(),
             key: key.to_owned(),
             workspace: self.workspace,
+            user: self.user,
             client: self.client.clone(),
         }
     }
@@ -221,6 +240,10 @@ impl App {
 
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         self.send(self.request(Method::POST, path).json(body)).await
+    }
+
+    pub async fn patch(&self, path: &str, body: &Value) -> Answer {
+        self.send(self.request(Method::PATCH, path).json(body)).await
     }
 
     /// A POST with an idempotency key.

@@ -1,5 +1,7 @@
 //! What an operator can do beside the API: move credits, and make time pass by setting what is kept of it.
 
+use std::collections::{BTreeMap, HashMap};
+
 use aws::{Item, Transaction};
 use aws_sdk_dynamodb::{
     Client,
@@ -16,21 +18,21 @@ const LONG_AGO: &str = "2020-01-01T00:00:00Z";
 pub struct Operator {
     pub accounts: Accounts,
     dynamodb: Client,
-    table: String,
+    tables: BTreeMap<String, String>,
 }
 
 impl Operator {
     pub fn of(stack: &Stack) -> Self {
         let (key, secret) = stack.credentials();
         let dynamodb = client(&stack.endpoints().dynamodb, &key, &secret);
-        let table = stack.table("VerifyTable").unwrap().to_owned();
-        Self { accounts: Accounts::of(stack).unwrap(), dynamodb, table }
+        let tables = ["AccountTable", "BillingTable", "VerifyTable"]
+            .map(|name| (name.to_owned(), stack.table(name).unwrap().to_owned()));
+        Self { accounts: Accounts::of(stack).unwrap(), dynamodb, tables: tables.into() }
     }
 
     pub fn of_file(file: &StackFile) -> Self {
         let dynamodb = client(&file.endpoints.dynamodb, &file.access_key_id, &file.secret_access_key);
-        let table = file.tables["VerifyTable"].clone();
-        Self { accounts: Accounts::of_file(file).unwrap(), dynamodb, table }
+        Self { accounts: Accounts::of_file(file).unwrap(), dynamodb, tables: file.tables.clone() }
     }
 
     /// Grants credits; `false` if this source id has had its grant.
@@ -65,7 +67,7 @@ impl Operator {
     /// The claims on the task's chunks have run out.
     pub async fn let_the_leases_end(&self, app: &App, task: &str) {
         let part = format!("TASK#{}#{task}", app.workspace);
-        let query = self.dynamodb.query().table_name(&self.table);
+        let query = self.dynamodb.query().table_name(self.name("VerifyTable"));
         let query = query.key_condition_expression("pk = :pk AND begins_with(sk, :chunk)");
         let query = query.expression_attribute_values(":pk", AttributeValue::S(part));
         let query = query.expression_attribute_values(":chunk", AttributeValue::S("CHUNK#".to_owned()));
@@ -79,7 +81,7 @@ impl Operator {
 
     /// The claims of requests under way have run out: every one in the table, for a record does not say whose it is.
     pub async fn let_the_claims_end(&self) {
-        let scan = self.dynamodb.scan().table_name(&self.table).consistent_read(true);
+        let scan = self.dynamodb.scan().table_name(self.name("VerifyTable")).consistent_read(true);
         let scan = scan.filter_expression("sk = :idem AND attribute_not_exists(reply)");
         let found = scan.expression_attribute_values(":idem", AttributeValue::S("IDEM".to_owned()));
         for record in found.send().await.unwrap().items() {
@@ -147,8 +149,51 @@ impl Operator {
         count
     }
 
-    async fn set(&self, (pk, sk): &(String, String), attribute: &str, value: AttributeValue) {
-        let update = self.dynamodb.update_item().table_name(&self.table);
+    /// The time of an invitation is over, and its address can be invited again.
+    pub async fn let_the_invitation_end(&self, workspace: &str, invitation: &str) {
+        let pk = format!("WSP#{workspace}");
+        let key = (pk.clone(), format!("INVITE#{invitation}"));
+        let ended = AttributeValue::S(LONG_AGO.to_owned());
+        self.set_in("AccountTable", &key, "valid_until", ended).await;
+        let query = self.dynamodb.query().table_name(self.name("AccountTable"));
+        let query = query.key_condition_expression("pk = :pk AND begins_with(sk, :invited)");
+        let query = query.expression_attribute_values(":pk", AttributeValue::S(pk));
+        let query = query.expression_attribute_values(":invited", AttributeValue::S("INVITED#".to_owned()));
+        for invited in query.send().await.unwrap().items() {
+            let key = ["pk", "sk"].map(|name| invited[name].as_s().unwrap().clone());
+            let ended = AttributeValue::N("0".to_owned());
+            self.set_in("AccountTable", &key.into(), "expires_at", ended).await;
+        }
+    }
+
+    /// The item as it is kept.
+    pub async fn item(&self, table: &str, pk: &str, sk: &str) -> HashMap<String, AttributeValue> {
+        let get = self.dynamodb.get_item().table_name(self.name(table)).consistent_read(true);
+        let get = get.key("pk", AttributeValue::S(pk.to_owned())).key("sk", AttributeValue::S(sk.to_owned()));
+        get.send().await.unwrap().item.unwrap_or_default()
+    }
+
+    /// Every item of a table, as text to be searched.
+    pub async fn dump(&self, table: &str) -> String {
+        self.items(table).await.iter().map(|item| format!("{item:?}\n")).collect()
+    }
+
+    /// Every item of a table.
+    pub async fn items(&self, table: &str) -> Vec<HashMap<String, AttributeValue>> {
+        let scan = self.dynamodb.scan().table_name(self.name(table)).consistent_read(true);
+        scan.into_paginator().items().send().collect::<Result<_, _>>().await.unwrap()
+    }
+
+    fn name(&self, table: &str) -> &str {
+        &self.tables[table]
+    }
+
+    async fn set(&self, key: &(String, String), attribute: &str, value: AttributeValue) {
+        self.set_in("VerifyTable", key, attribute, value).await;
+    }
+
+    async fn set_in(&self, table: &str, (pk, sk): &(String, String), attribute: &str, value: AttributeValue) {
+        let update = self.dynamodb.update_item().table_name(self.name(table));
         let update = update.key("pk", AttributeValue::S(pk.clone())).key("sk", AttributeValue::S(sk.clone()));
         let update = update.update_expression("SET #a = :v").condition_expression("attribute_exists(pk)");
         let update =

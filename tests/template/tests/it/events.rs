@@ -101,6 +101,15 @@ fn a_message_is_one_that_its_processor_reads() {
     assert_eq!(bodies::<ChunkMessage>("verify-check-chunk")[0].first, 0);
     assert_eq!(bodies::<TaskMessage>("verify-finish-task").len(), 1);
     assert_eq!(bodies::<UsageMessage>("verify-record-usage").len(), 2);
+    assert_eq!(bodies::<account::EndMessage>("account-erase-user").len(), 1);
+    for (function, kind) in [
+        ("account-erase-workspace", "account.workspace.deleted"),
+        ("account-record-erasure", "verification.workspace.erased"),
+        ("billing-erase-workspace", "account.workspace.emptied"),
+        ("verify-erase-workspace", "account.workspace.deleted"),
+    ] {
+        assert_eq!(bodies::<DomainEvent>(function)[0].kind, kind, "{function}");
+    }
     let kinds: Vec<String> =
         bodies::<DomainEvent>("verify-record-usage").into_iter().map(|e| e.kind).collect();
     assert_eq!(kinds, ["verification.task.completed", "verification.address.checked"]);

@@ -142,7 +142,9 @@ fn the_health_page_shows_every_queue_and_events_go_to_queues_that_are_read() {
     let shown: BTreeSet<String> = setting("ops-get-health", "QUEUES").values().map(last).collect();
     let queues: BTreeSet<String> = model.queues.iter().map(|q| q.name.clone()).collect();
     assert_eq!(shown, queues, "GET /v1/health, and the templates' queues");
-    for (kind, subscribers) in setting("ops-dispatch-events", "SUBSCRIPTIONS") {
+    let areas: Vec<BTreeMap<String, Value>> =
+        serde_json::from_str(&model.function("ops-dispatch-events").unwrap().env["SUBSCRIPTIONS"]).unwrap();
+    for (kind, subscribers) in areas.into_iter().flatten() {
         for subscriber in subscribers.as_array().unwrap() {
             let queue = last(subscriber);
             let read = |kind: &SourceKind| matches!(kind, SourceKind::Sqs(s) if s.queue == queue);

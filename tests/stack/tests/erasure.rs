@@ -1,0 +1,307 @@
+//! The end of a user: what is theirs goes from every area, what others need stays, and the ledger keeps its sums (P19).
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use account::Scope;
+use local::Stack;
+use local_gate::{Fault, Rule};
+use local_lambda::{InvocationReport, LogSink};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::{
+    chaos::outcome::settled,
+    support::{App, Operator, run, stack, start, until},
+};
+
+const NAME: &str = "Ada Unforgettable";
+const EMAIL: &str = "ada.unforgettable@example.com";
+/// An address in a list of theirs.
+const LISTED: &str = "listed.unforgettable@gmail.com";
+
+/// Keeps every line that functions write.
+#[derive(Default)]
+struct Lines(Mutex<Vec<String>>);
+
+impl LogSink for Lines {
+    fn line(&self, function: &str, _: u64, line: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{function}: {line}"));
+    }
+    fn report(&self, _: &InvocationReport) {}
+}
+
+async fn own_stack(lines: Arc<Lines>) -> Stack {
+    start(|options| {
+        options.log = lines;
+        options.visibility_cap = Some(Duration::from_secs(1));
+    })
+    .await
+}
+
+async fn ada(stack: &Stack) -> App {
+    let scopes: Vec<Scope> = account::Role::Owner.scopes().into_iter().collect();
+    let accounts = local::accounts::Accounts::of(stack).unwrap();
+    App::at(stack.base_url(), &accounts.create_with(NAME, Some(EMAIL), &scopes).await.unwrap())
+}
+
+/// Something in every area: keys, workspaces, invitations, lists that are done, waiting and under way, checks, credits held and spent.
+async fn leave_traces(app: &App, stack: &Stack) -> String {
+    app.finished(&app.task(&[LISTED, "bob@corp.example"]).await).await;
+    app.finished(&app.upload("unforgettable.csv", format!("name,email\n{NAME},{LISTED}\n")).await).await;
+    app.link(&json!({ "file_name": "unforgettable-too.csv", "size": 10 })).await;
+    app.post("/v1/verify", &json!({ "email": LISTED })).await.expect(200);
+    app.post_once("/v1/verify", "a-check-to-be-kept", &json!({ "email": LISTED })).await.expect(200);
+    app.post("/v1/api-keys", &json!({ "name": "unforgettable key", "scopes": ["read"] })).await.expect(201);
+    let made = app.post("/v1/workspaces", &json!({ "name": "unforgettable team" })).await.expect(201);
+    let team = made["id"].as_str().unwrap().to_owned();
+    let body = json!({ "email": "friend.unforgettable@example.com", "role": "member" });
+    app.post(&format!("/v1/workspaces/{team}/invitations"), &body).await.expect(201);
+    app.inside(stack, &team, &[Scope::Verify, Scope::Read]).await;
+    settled(app).await;
+    team
+}
+
+/// What stands of the credits, whoever they belong to.
+fn sums(
+    items: &[std::collections::HashMap<String, aws_sdk_dynamodb::types::AttributeValue>],
+) -> BTreeMap<String, i64> {
+    let mut sums = BTreeMap::new();
+    let number = |item: &std::collections::HashMap<_, aws_sdk_dynamodb::types::AttributeValue>,
+                  name: &str| {
+        item.get(name).map_or(0, |n: &aws_sdk_dynamodb::types::AttributeValue| {
+            n.as_n().unwrap().parse::<i64>().unwrap()
+        })
+    };
+    for item in items {
+        let sk = item["sk"].as_s().unwrap();
+        if sk == "CREDIT#BALANCE" {
+            for name in ["granted", "available", "held", "spent"] {
+                *sums.entry(name.to_owned()).or_default() += number(item, name);
+            }
+        } else if sk.starts_with("ENTRY#") {
+            let kind = item["kind"].as_s().unwrap();
+            *sums.entry(format!("entries: {kind}")).or_default() += number(item, "credits");
+        } else if sk.starts_with("CREDIT#LOT#") {
+            *sums.entry("remaining".to_owned()).or_default() += number(item, "remaining");
+        }
+    }
+    sums
+}
+
+async fn completed(app: &App, receipt: &Value) -> Value {
+    let path = format!("/v1/erasures/{}", receipt["id"].as_str().unwrap());
+    until("the end of the erasure", || async {
+        let receipt = app.send(app.anonymous(Method::GET, &path)).await.expect(200);
+        (receipt["state"] == "completed").then_some(receipt)
+    })
+    .await
+}
+
+/// Everything that is kept anywhere.
+async fn everything(stack: &Stack) -> Vec<String> {
+    let operator = Operator::of(stack);
+    let mut all = Vec::new();
+    for table in ["AccountTable", "BillingTable", "VerifyTable"] {
+        for item in operator.items(table).await {
+            // Answers for repeated requests go by themselves within a day.
+            if item["sk"].as_s().unwrap() == "IDEM" {
+                let end: i64 = item["expires_at"].as_n().unwrap().parse().unwrap();
+                assert!(end <= jiff::Timestamp::now().as_second() + 24 * 3600, "{item:?}");
+                continue;
+            }
+            // So do the counters of the rate limits, within two hours.
+            if item["pk"].as_s().unwrap().starts_with("RATE#") {
+                assert!(item.contains_key("expires_at"), "{item:?}");
+                continue;
+            }
+            all.push(format!("{table}: {item:?}"));
+        }
+    }
+    let (bucket, objects) = (stack.bucket("VerifyBucket").unwrap(), stack.objects());
+    for key in objects.list(bucket).await.unwrap() {
+        // One that is being erased may be gone by now.
+        let body = objects.read(bucket, &key).await.unwrap_or_default();
+        all.push(format!("object {key}: {}", String::from_utf8_lossy(&body)));
+    }
+    all
+}
+
+#[test]
+fn nothing_of_an_erased_user_is_found_in_tables_objects_queues_or_logs() {
+    run(async {
+        let lines = Arc::new(Lines::default());
+        let stack = own_stack(Arc::clone(&lines)).await;
+        let (app, other) = (ada(&stack).await, App::person(&stack, Some("other@example.com")).await);
+        let team = leave_traces(&app, &stack).await;
+        // The other one's workspace, in which the user is a member.
+        let made = other.post("/v1/workspaces", &json!({ "name": "stays" })).await.expect(201);
+        let stays = made["id"].as_str().unwrap();
+        let body = json!({ "email": EMAIL, "role": "owner" });
+        let made = other.post(&format!("/v1/workspaces/{stays}/invitations"), &body).await.expect(201);
+        app.post("/v1/invitations/accept", &json!({ "token": made["token"] })).await.expect(200);
+        let revoke = format!("/v1/workspaces/{stays}/members");
+        let theirs = other.finished(&other.task(&["eve@gmail.com"]).await).await;
+        settled(&app).await;
+        let gone =
+            [NAME, EMAIL, LISTED, "nforgettable", &app.workspace.to_string(), &team, &app.user.to_string()];
+        let before = everything(&stack).await;
+        for what in &gone {
+            assert!(before.iter().any(|kept| kept.contains(what)), "{what} is there to be erased");
+        }
+        let operator = Operator::of(&stack);
+        let ledger = sums(&operator.items("BillingTable").await);
+
+        let keys = [app.key.clone(), app.narrowed(&["personal"]).await.key];
+        let answer = app.delete("/v1/me").await;
+        let receipt = answer.expect(202);
+        assert_eq!(
+            answer.header("location"),
+            Some(format!("/v1/erasures/{}", receipt["id"].as_str().unwrap()).as_str())
+        );
+        for key in &keys {
+            app.holding(key).get("/v1/account/credits").await.problem(401, "unauthenticated");
+            app.holding(key).delete("/v1/me").await.problem(401, "unauthenticated");
+        }
+        let receipt = completed(&app, &receipt).await;
+        assert_eq!(receipt["workspaces"], 2);
+        assert_eq!(receipt["done"], json!({ "account": 2, "verification": 2, "billing": 2 }));
+        settled(&other).await;
+
+        for kept in everything(&stack).await {
+            for what in &gone {
+                // Which workspaces ended is known; whose they were is not. The events of a workspace that stays name a user's id,
+                // which leads nowhere any more.
+                let ended = kept.contains("ERASED#") || kept.contains("ERASURE#");
+                let known = what.starts_with("wsp_") && ended
+                    || *what == gone[6] && kept.contains(&format!("WSP#{stays}"));
+                assert!(!kept.contains(what) || known, "{what} in {kept}");
+            }
+        }
+        let health = other.get("/v1/health").await.expect(200);
+        assert_eq!(health["status"], "ok", "{health}");
+        for (name, queue) in health["queues"].as_object().unwrap() {
+            assert_eq!(
+                queue["waiting"].as_u64().unwrap() + queue["in_flight"].as_u64().unwrap(),
+                0,
+                "{name}"
+            );
+        }
+        for line in lines.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            assert!(!line.contains("nforgettable"), "{line}");
+        }
+        assert_eq!(sums(&operator.items("BillingTable").await), ledger, "the ledger's sums");
+
+        // What is others' stays.
+        assert_eq!(other.all(&revoke, 200).await.len(), 1);
+        let task = format!("/v1/verification/tasks/{}", theirs["id"].as_str().unwrap());
+        assert_eq!(other.get(&task).await.expect(200), theirs);
+        other.balance().await;
+        stack.stop().await;
+    });
+}
+
+#[test]
+fn an_erasure_goes_on_where_a_crash_stopped_it() {
+    run(async {
+        let stack = own_stack(Arc::default()).await;
+        let watcher = App::person(&stack, None).await;
+        let processors = [
+            "account-erase-user",
+            "account-erase-workspace",
+            "account-record-erasure",
+            "billing-erase-workspace",
+            "verify-erase-workspace",
+        ];
+        for nth in 1..=6 {
+            let app = ada(&stack).await;
+            leave_traces(&app, &stack).await;
+            let ledger = sums(&Operator::of(&stack).items("BillingTable").await);
+            let triggers = processors.map(|function| {
+                let fault = if nth % 2 == 0 { Fault::KillBefore } else { Fault::KillAfter };
+                stack.gate().arm(Rule { function: function.to_owned(), nth, times: 1, fault })
+            });
+            let receipt = app.delete("/v1/me").await.expect(202);
+            completed(&watcher, &receipt).await;
+            let hit = triggers.iter().filter(|t| t.hit()).count();
+            assert!(hit >= 2, "call {nth}: {hit} of the processors died");
+            stack.gate().disarm();
+            settled(&watcher).await;
+            for kept in everything(&stack).await {
+                assert!(!kept.contains("nforgettable") && !kept.contains(&app.user.to_string()), "{kept}");
+            }
+            assert_eq!(sums(&Operator::of(&stack).items("BillingTable").await), ledger, "call {nth}");
+        }
+        stack.stop().await;
+    });
+}
+
+#[test]
+fn who_alone_owns_a_workspace_with_others_in_it_hands_it_over_first() {
+    run(async {
+        let unique = piecework_core::EventId::new();
+        let address = |name: &str| format!("{name}.{unique}@example.com");
+        let ann = App::person(stack(), Some(&address("ann"))).await;
+        let bob = App::person(stack(), Some(&address("bob"))).await;
+        let made = ann.post("/v1/workspaces", &json!({ "name": "Team" })).await.expect(201);
+        let team = format!("/v1/workspaces/{}", made["id"].as_str().unwrap());
+        let body = json!({ "email": address("bob"), "role": "member" });
+        let made = ann.post(&format!("{team}/invitations"), &body).await.expect(201);
+        bob.post("/v1/invitations/accept", &json!({ "token": made["token"] })).await.expect(200);
+        ann.delete("/v1/me").await.problem(409, "wrong-state");
+        ann.get("/v1/account/credits").await.expect(200);
+        let transfer = ann.post(&format!("{team}/transfer"), &json!({ "to": bob.user })).await;
+        assert_eq!(transfer.status, 204);
+        let receipt = ann.delete("/v1/me").await.expect(202);
+        completed(&bob, &receipt).await;
+        let left = bob.all(&format!("{team}/members"), 200).await;
+        assert_eq!((left.len(), &left[0]["role"]), (1, &json!("owner")));
+    });
+}
+
+#[test]
+fn a_deleted_workspace_is_emptied_too_and_work_under_way_is_paid_for() {
+    run(async {
+        let ann = App::person(stack(), None).await;
+        let made = ann.post("/v1/workspaces", &json!({ "name": "short" })).await.expect(201);
+        let team = made["id"].as_str().unwrap();
+        let inside = ann.inside(stack(), team, &[Scope::Verify, Scope::Read, Scope::Credits]).await;
+        let payment = format!("payment {}", piecework_core::EventId::new());
+        Operator::of(stack()).grant(&inside, &payment, 100).await;
+        inside.task(&["ada@gmail.com", "bob@slow.example"]).await;
+        assert_eq!(ann.delete(&format!("/v1/workspaces/{team}")).await.status, 204);
+        let operator = Operator::of(stack());
+        until("the end of the workspace", || async {
+            let ended = operator.item("AccountTable", &format!("ERASED#{team}"), "ERASED").await;
+            ended.contains_key("billing_at").then_some(())
+        })
+        .await;
+        for table in ["AccountTable", "BillingTable", "VerifyTable"] {
+            for item in operator.items(table).await {
+                let place = item["pk"].as_s().unwrap();
+                let kept = place.starts_with("ERASED#") || item["sk"].as_s().unwrap() == "IDEM";
+                assert!(kept || !place.contains(team), "{table}: {item:?}");
+            }
+        }
+        assert!(!operator.grant(&ann, &payment, 100).await, "what was granted once is not granted again");
+        let held = operator.items("BillingTable").await;
+        let held = held.iter().filter(|item| item["sk"].as_s().unwrap().starts_with("HOLD#"));
+        for hold in held.filter(|hold| format!("{hold:?}").contains("erased")) {
+            assert!(hold.contains_key("settled"), "{hold:?}");
+        }
+    });
+}
+
+#[test]
+fn a_receipt_is_seen_by_whoever_has_its_id_and_no_other_is_found() {
+    run(async {
+        let app = App::person(stack(), None).await;
+        for id in ["ers_01j9z3k5m8n2p4q6r7s8t9v0wx", "ers_", "x"] {
+            let answer = app.send(app.anonymous(Method::GET, &format!("/v1/erasures/{id}"))).await;
+            answer.problem(404, "not-found");
+        }
+    });
+}
