@@ -27,10 +27,6 @@ const OPTIONAL: &[&str] = &[
     "VERSION",
 ];
 
-/// What a function has because the others of its area have it.
-const SHARED: &[(&str, &str)] =
-    &[("account-end-session", "BILLING_TABLE"), ("account-refresh-session", "BILLING_TABLE")];
-
 /// Starts a function. `Ok` if it asks the Runtime API for its first event, otherwise what it said.
 fn start(binary: &Path, env: &BTreeMap<String, String>) -> Result<(), String> {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -76,8 +72,7 @@ fn every_function_starts_with_its_templates_settings_and_needs_each_of_them() {
         let binary = folder.join(&function.name);
         start(&binary, &function.env)
             .unwrap_or_else(|said| panic!("{} does not start: {said}", function.name));
-        let shared = |name: &str| SHARED.contains(&(function.name.as_str(), name));
-        for name in function.env.keys().filter(|n| !OPTIONAL.contains(&n.as_str()) && !shared(n)) {
+        for name in function.env.keys().filter(|n| !OPTIONAL.contains(&n.as_str())) {
             let mut env = function.env.clone();
             env.remove(name);
             match start(&binary, &env) {
