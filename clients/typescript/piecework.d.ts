@@ -47,7 +47,7 @@ export interface paths {
         };
         /**
          * Balance, grants and the low-credit flag.
-         * @description Needs a key with the scope `credits`.
+         * @description Needs a token, or a key with the scope `credits`.
          */
         get: operations["getCredits"];
         put?: never;
@@ -67,7 +67,7 @@ export interface paths {
         };
         /**
          * Lists the ledger's entries, newest first.
-         * @description Needs a key with the scope `credits`.
+         * @description Needs a token, or a key with the scope `credits`.
          */
         get: operations["listCreditHistory"];
         put?: never;
@@ -87,7 +87,7 @@ export interface paths {
         };
         /**
          * Lists the open tasks of every workspace, the one that is looked at next first.
-         * @description Needs a key with the scope `admin`.
+         * @description Needs an administrator's token, or a key with the scope `admin`.
          */
         get: operations["listOpenTasks"];
         put?: never;
@@ -107,7 +107,7 @@ export interface paths {
         };
         /**
          * Lists API keys, oldest first, revoked ones too.
-         * @description Needs a key with the scope `keys`.
+         * @description Needs a token, or a key with the scope `keys`. For owners of the workspace.
          */
         get: operations["listKeys"];
         put?: never;
@@ -115,7 +115,7 @@ export interface paths {
          * Makes an API key.
          * @description The token in the answer is the only copy. A key cannot be given a scope that its maker does not have.
          *
-         *     Needs a key with the scope `keys`.
+         *     Needs a token, or a key with the scope `keys`. For owners of the workspace.
          */
         post: operations["createKey"];
         delete?: never;
@@ -138,9 +138,115 @@ export interface paths {
          * Revokes an API key, at once and for good.
          * @description Revoking it again changes nothing.
          *
-         *     Needs a key with the scope `keys`.
+         *     Needs a token, or a key with the scope `keys`. For owners of the workspace.
          */
         delete: operations["revokeKey"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/api-keys/{id}/roll": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rolls an API key.
+         * @description Makes a new key with the same name and scopes, shown once. The old one works on for `grace_seconds`, and then no more. A key is
+         *     rolled once, and only by who has every scope that it has.
+         *
+         *     Needs a token, or a key with the scope `keys`. For owners of the workspace.
+         */
+        post: operations["rollKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Signs out.
+         * @description Ends the session of the refresh token in the body or in the cookie. Its access token is good for its ten minutes still. A session
+         *     that is no more changes nothing.
+         */
+        post: operations["endSession"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Refreshes a session.
+         * @description The refresh token is in the body or in the cookie that the login set, and is good once: one that comes again was copied, and its
+         *     session ends. Within ten seconds that is taken for a race of two tabs: 409, and the session goes on.
+         */
+        post: operations["refreshSession"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/sso/{provider}/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Ends a login.
+         * @description With a `return_to` the browser goes there, with the refresh token in a cookie; without one the tokens are the answer. A login is
+         *     ended once, whatever comes of it.
+         */
+        get: operations["finishLogin"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/auth/sso/{provider}/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Begins a login.
+         * @description For browsers: answers with a redirect to the provider, and a cookie that binds the login to the browser for ten minutes.
+         */
+        get: operations["beginLogin"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -213,7 +319,7 @@ export interface paths {
          * Redeems an invitation: the key's user becomes a member.
          * @description Their verified address must be the invited one.
          *
-         *     Needs a key with the scope `workspaces`.
+         *     Needs a token, or a key with the scope `workspaces`.
          */
         post: operations["acceptInvitation"];
         delete?: never;
@@ -229,7 +335,14 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * Gets the caller.
+         * @description The first request with a token of somebody new, to this path or any other, makes them a user with a personal workspace and a
+         *     signup grant.
+         *
+         *     Needs a token, or a key with the scope `read`.
+         */
+        get: operations["getMe"];
         put?: never;
         post?: never;
         /**
@@ -237,12 +350,18 @@ export interface paths {
          * @description None of their keys works any more when this is answered; the rest goes in the background, and the receipt says how far it is. Who
          *     is the only owner of a workspace with other members hands it over first.
          *
-         *     Needs a key with the scope `personal`.
+         *     Needs a token, or a key with the scope `personal`.
          */
         delete: operations["eraseMe"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Changes the caller.
+         * @description What is left out stays. The address is the issuer's to say, and cannot be changed here.
+         *
+         *     Needs a token, or a key with the scope `personal`.
+         */
+        patch: operations["changeMe"];
         trace?: never;
     };
     "/v1/openapi.json": {
@@ -271,7 +390,7 @@ export interface paths {
         };
         /**
          * Totals and a series by status, by day or by hour.
-         * @description Needs a key with the scope `read`.
+         * @description Needs a token, or a key with the scope `read`.
          */
         get: operations["getUsage"];
         put?: never;
@@ -291,7 +410,7 @@ export interface paths {
         };
         /**
          * Lists tasks, newest first, with counts by verification and job status.
-         * @description Needs a key with the scope `read`.
+         * @description Needs a token, or a key with the scope `read`.
          */
         get: operations["listTasks"];
         put?: never;
@@ -300,7 +419,7 @@ export interface paths {
          * @description One credit for each different address is held, and what is not charged comes back when the task ends. A list that the
          *     balance does not cover is refused with what it would cost.
          *
-         *     Needs a key with the scope `verify`.
+         *     Needs a token, or a key with the scope `verify`.
          */
         post: operations["createTask"];
         delete?: never;
@@ -318,7 +437,7 @@ export interface paths {
         };
         /**
          * One task, with counts by verification and job status.
-         * @description Needs a key with the scope `read`.
+         * @description Needs a token, or a key with the scope `read`.
          */
         get: operations["getTask"];
         put?: never;
@@ -342,7 +461,7 @@ export interface paths {
          * Stops a task.
          * @description Addresses being verified end and are charged; no other begins, and their credits come back. Cancelling again changes nothing.
          *
-         *     Needs a key with the scope `verify`.
+         *     Needs a token, or a key with the scope `verify`.
          */
         post: operations["cancelTask"];
         delete?: never;
@@ -363,7 +482,7 @@ export interface paths {
          * @description Cells that a spreadsheet would run as a formula begin with an apostrophe. A list above 2 MiB is answered with a redirect
          *     to a link that lasts 15 minutes. A task that has not come to its end is a conflict.
          *
-         *     Needs a key with the scope `read`.
+         *     Needs a token, or a key with the scope `read`.
          */
         get: operations["downloadResults"];
         put?: never;
@@ -383,7 +502,7 @@ export interface paths {
         };
         /**
          * Lists what happened to a task, oldest first.
-         * @description Needs a key with the scope `read`.
+         * @description Needs a token, or a key with the scope `read`.
          */
         get: operations["listTaskEvents"];
         put?: never;
@@ -405,7 +524,7 @@ export interface paths {
          * Lists a task's rows in their order, each with what was found out.
          * @description A page can be shorter than its limit while there is a next one.
          *
-         *     Needs a key with the scope `read`.
+         *     Needs a token, or a key with the scope `read`.
          */
         get: operations["listJobs"];
         put?: never;
@@ -425,7 +544,7 @@ export interface paths {
         };
         /**
          * Lists the tasks of uploaded files, newest first.
-         * @description Needs a key with the scope `read`.
+         * @description Needs a token, or a key with the scope `read`.
          */
         get: operations["listUploads"];
         put?: never;
@@ -434,7 +553,7 @@ export interface paths {
          * @description The task starts when the file is there. What cannot be read, and a list that the balance does not cover, end it as
          *     `failed` with the reason in `problem`; nothing is charged then.
          *
-         *     Needs a key with the scope `verify`.
+         *     Needs a token, or a key with the scope `verify`.
          */
         post: operations["createUpload"];
         delete?: never;
@@ -452,7 +571,7 @@ export interface paths {
         };
         /**
          * The task of the newest uploaded file.
-         * @description Needs a key with the scope `read`.
+         * @description Needs a token, or a key with the scope `read`.
          */
         get: operations["getLatestUpload"];
         put?: never;
@@ -476,7 +595,7 @@ export interface paths {
          * Verifies one address.
          * @description Costs one credit, unless the result is `unknown`.
          *
-         *     Needs a key with the scope `verify`.
+         *     Needs a token, or a key with the scope `verify`.
          */
         post: operations["checkAddress"];
         delete?: never;
@@ -494,13 +613,13 @@ export interface paths {
         };
         /**
          * Lists the workspaces that the key's user belongs to, oldest first.
-         * @description Needs a key with the scope `workspaces`.
+         * @description Needs a token, or a key with the scope `workspaces`.
          */
         get: operations["listWorkspaces"];
         put?: never;
         /**
          * Makes a workspace, owned by the caller.
-         * @description Needs a key with the scope `workspaces`.
+         * @description Needs a token, or a key with the scope `workspaces`.
          */
         post: operations["createWorkspace"];
         delete?: never;
@@ -518,7 +637,7 @@ export interface paths {
         };
         /**
          * Shows a workspace that the caller belongs to.
-         * @description Needs a key with the scope `workspaces`.
+         * @description Needs a token, or a key with the scope `workspaces`.
          */
         get: operations["getWorkspace"];
         put?: never;
@@ -527,14 +646,14 @@ export interface paths {
          * Deletes a workspace. Owners only.
          * @description Nobody finds it any more and none of its keys works when this is answered. A personal workspace goes with its user only.
          *
-         *     Needs a key with the scope `workspaces`.
+         *     Needs a token, or a key with the scope `workspaces`. For owners of the workspace.
          */
         delete: operations["deleteWorkspace"];
         options?: never;
         head?: never;
         /**
          * Renames a workspace. Owners only.
-         * @description Needs a key with the scope `workspaces`.
+         * @description Needs a token, or a key with the scope `workspaces`. For owners of the workspace.
          */
         patch: operations["renameWorkspace"];
         trace?: never;
@@ -548,7 +667,7 @@ export interface paths {
         };
         /**
          * Lists what happened to a workspace and its members, oldest first.
-         * @description Needs a key with the scope `workspaces`.
+         * @description Needs a token, or a key with the scope `workspaces`.
          */
         get: operations["listWorkspaceEvents"];
         put?: never;
@@ -570,7 +689,7 @@ export interface paths {
          * Lists the invitations into a workspace, newest first, without their tokens. Owners only.
          * @description Those that are over are listed for 30 days.
          *
-         *     Needs a key with the scope `workspaces`.
+         *     Needs a token, or a key with the scope `workspaces`. For owners of the workspace.
          */
         get: operations["listInvitations"];
         put?: never;
@@ -578,7 +697,7 @@ export interface paths {
          * Invites an address into a workspace. Owners only.
          * @description The token is for the inviter to pass on. It is good for seven days, once, and only for whoever has the address, verified.
          *
-         *     Needs a key with the scope `workspaces`.
+         *     Needs a token, or a key with the scope `workspaces`. For owners of the workspace.
          */
         post: operations["createInvitation"];
         delete?: never;
@@ -599,7 +718,7 @@ export interface paths {
         post?: never;
         /**
          * Takes an invitation back. Owners only. Taking it back again changes nothing.
-         * @description Needs a key with the scope `workspaces`.
+         * @description Needs a token, or a key with the scope `workspaces`. For owners of the workspace.
          */
         delete: operations["revokeInvitation"];
         options?: never;
@@ -616,7 +735,7 @@ export interface paths {
         };
         /**
          * Lists the members of a workspace.
-         * @description Needs a key with the scope `workspaces`.
+         * @description Needs a token, or a key with the scope `workspaces`.
          */
         get: operations["listMembers"];
         put?: never;
@@ -641,7 +760,7 @@ export interface paths {
          * Removes a member, which only an owner may, or leaves, which everybody may but the last owner.
          * @description Their keys for the workspace end with it.
          *
-         *     Needs a key with the scope `workspaces`.
+         *     Needs a token, or a key with the scope `workspaces`.
          */
         delete: operations["removeMember"];
         options?: never;
@@ -650,7 +769,7 @@ export interface paths {
          * Gives a member a role. Owners only.
          * @description The last owner stays one. Who is made a member loses the keys that only an owner can have.
          *
-         *     Needs a key with the scope `workspaces`.
+         *     Needs a token, or a key with the scope `workspaces`. For owners of the workspace.
          */
         patch: operations["changeRole"];
         trace?: never;
@@ -666,7 +785,7 @@ export interface paths {
         put?: never;
         /**
          * Hands the ownership over: the other member becomes an owner, and the caller a member.
-         * @description Needs a key with the scope `workspaces`.
+         * @description Needs a token, or a key with the scope `workspaces`. For owners of the workspace.
          */
         post: operations["transferOwnership"];
         delete?: never;
@@ -723,6 +842,7 @@ export interface components {
              * @description When it was revoked.
              */
             revoked_at?: string | null;
+            rolled_to?: components["schemas"]["KeyId"] | null;
             /** @description What it may do. */
             scopes: components["schemas"]["Scope"][];
         };
@@ -1110,6 +1230,34 @@ export interface components {
          * @enum {string}
          */
         MailProvider: "google" | "google_workspace" | "microsoft_365" | "outlook_consumer" | "yahoo" | "apple" | "zoho" | "proton" | "fastmail" | "yandex" | "mail_ru" | "united_internet" | "tencent" | "amazon" | "rackspace" | "godaddy" | "ovh" | "cloudflare" | "mimecast" | "proofpoint" | "barracuda" | "cisco" | "broadcom" | "other";
+        /** @description The caller. */
+        Me: {
+            /** @description Whether these credentials are an administrator's. */
+            admin: boolean;
+            /**
+             * Format: date-time
+             * @description When they were first seen.
+             */
+            created_at: string;
+            /** @description Their address, if somebody vouches for it. */
+            email?: string | null;
+            /** @description The user. */
+            id: components["schemas"]["UserId"];
+            /** @description What people call them. */
+            name: string;
+            /** @description What these credentials may do. */
+            scopes: components["schemas"]["Scope"][];
+            /** @description Their personal workspace. */
+            workspace: components["schemas"]["WorkspaceId"];
+        };
+        /** @description What a user may change of themselves. What is left out stays. */
+        MeChanges: {
+            /**
+             * @description What people call them; 1 to 100 characters.
+             * @example Ada Lovelace
+             */
+            name?: string | null;
+        };
         /** @description Somebody who belongs to a workspace. */
         Member: {
             /**
@@ -1230,6 +1378,7 @@ export interface components {
                  * @description When it was revoked.
                  */
                 revoked_at?: string | null;
+                rolled_to?: components["schemas"]["KeyId"] | null;
                 /** @description What it may do. */
                 scopes: components["schemas"]["Scope"][];
             }[];
@@ -1520,11 +1669,30 @@ export interface components {
              */
             waiting: number;
         };
+        /** @description A refresh token, where it is not in the cookie. */
+        Refresh: {
+            /** @description The token. */
+            refresh_token?: string | null;
+        };
         /**
          * @description What somebody is in a workspace.
          * @enum {string}
          */
         Role: "owner" | "member";
+        /** @description How a key is replaced by a new one. */
+        RollKey: {
+            /**
+             * Format: date-time
+             * @description When the new key stops working.
+             */
+            expires_at?: string | null;
+            /**
+             * Format: int32
+             * @description For how many seconds the old key works on; a day unless given, at most thirty, and never beyond its own end.
+             * @default 86400
+             */
+            grace_seconds: number;
+        };
         /** @description A row that could not be read. */
         RowError: {
             /**
@@ -1545,6 +1713,20 @@ export interface components {
          * @enum {string}
          */
         Scope: "verify" | "read" | "credits" | "keys" | "workspaces" | "personal" | "admin";
+        /** @description What a sign-in or a refresh gives. */
+        SignedIn: {
+            /** @description For `Authorization: Bearer`. */
+            access_token: string;
+            /**
+             * Format: int64
+             * @description How many seconds the access token is good.
+             */
+            expires_in: number;
+            /** @description For `POST /v1/auth/refresh`, once. */
+            refresh_token: string;
+            /** @description `Bearer`. */
+            token_type: string;
+        };
         /**
          * @description What a mail server said when asked about a mailbox, without sending to it.
          * @enum {string}
@@ -1876,6 +2058,8 @@ export type KeyId = components['schemas']['KeyId'];
 export type Lot = components['schemas']['Lot'];
 export type LotId = components['schemas']['LotId'];
 export type MailProvider = components['schemas']['MailProvider'];
+export type Me = components['schemas']['Me'];
+export type MeChanges = components['schemas']['MeChanges'];
 export type Member = components['schemas']['Member'];
 export type NewInvitation = components['schemas']['NewInvitation'];
 export type NewKey = components['schemas']['NewKey'];
@@ -1893,9 +2077,12 @@ export type PageTask = components['schemas']['Page_Task'];
 export type PageWorkspace = components['schemas']['Page_Workspace'];
 export type ProblemDocument = components['schemas']['ProblemDocument'];
 export type QueueReport = components['schemas']['QueueReport'];
+export type Refresh = components['schemas']['Refresh'];
 export type Role = components['schemas']['Role'];
+export type RollKey = components['schemas']['RollKey'];
 export type RowError = components['schemas']['RowError'];
 export type Scope = components['schemas']['Scope'];
+export type SignedIn = components['schemas']['SignedIn'];
 export type SmtpOutcome = components['schemas']['SmtpOutcome'];
 export type Task = components['schemas']['Task'];
 export type TaskId = components['schemas']['TaskId'];
@@ -2300,6 +2487,275 @@ export interface operations {
             };
         };
     };
+    rollKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The old key. */
+                id: components["schemas"]["KeyId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RollKey"];
+            };
+        };
+        responses: {
+            /** @description The new key. */
+            201: {
+                headers: {
+                    location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedKey"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    endSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Refresh"];
+            };
+        };
+        responses: {
+            /** @description The session is over. */
+            204: {
+                headers: {
+                    "set-cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    refreshSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Refresh"];
+            };
+        };
+        responses: {
+            /** @description The new tokens. */
+            200: {
+                headers: {
+                    "set-cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    finishLogin: {
+        parameters: {
+            query?: {
+                /** @description The login that it answers. */
+                state?: string;
+                /** @description What is exchanged for the tokens. */
+                code?: string;
+                /** @description Why there is no code. */
+                error?: string;
+                /** @description Who answers. */
+                iss?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The provider's name in the settings. */
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Signed in. */
+            200: {
+                headers: {
+                    "set-cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            /** @description Signed in, and on. */
+            303: {
+                headers: {
+                    location?: string;
+                    "set-cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    beginLogin: {
+        parameters: {
+            query?: {
+                /** @description Where to go after it: a path of this origin, such as `/app`. Without it the tokens are the answer. */
+                return_to?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The provider's name in the settings. */
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description To the provider. */
+            303: {
+                headers: {
+                    location?: string;
+                    "set-cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     getVersionedDocs: {
         parameters: {
             query?: never;
@@ -2487,6 +2943,51 @@ export interface operations {
             };
         };
     };
+    getMe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The caller. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     eraseMe: {
         parameters: {
             query?: never;
@@ -2504,6 +3005,55 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Erasure"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    changeMe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MeChanges"];
+            };
+        };
+        responses: {
+            /** @description The caller as they are now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
                 };
             };
             /** @description The quota of the user or of the address is used up. */

@@ -95,9 +95,36 @@ impl Accounts {
         let failed = |e: account::Error| Error::Seed(e.to_string());
         let new = NewUser { user: UserId::new(), name: name.to_owned(), email: email.map(str::to_owned) };
         let made = self.account.provision(&self.billing, &new).await.map_err(failed)?;
+        self.with_key(made.user, made.workspace, name, scopes).await
+    }
+
+    /// Makes an account whose user can also sign in: as this subject of this issuer.
+    ///
+    /// # Errors
+    /// If the store refuses, or the subject has an account.
+    pub async fn create_for(
+        &self,
+        (issuer, subject): (&str, &str),
+        name: &str,
+        email: Option<&str>,
+        scopes: &[Scope],
+    ) -> Result<NewAccount, Error> {
+        let failed = |e: account::Error| Error::Seed(e.to_string());
+        let new = NewUser { user: UserId::new(), name: name.to_owned(), email: email.map(str::to_owned) };
+        let workspace = self.account.provision_identity(&self.billing, &new, issuer, subject).await;
+        self.with_key(new.user, workspace.map_err(failed)?, name, scopes).await
+    }
+
+    async fn with_key(
+        &self,
+        user: UserId,
+        workspace: WorkspaceId,
+        name: &str,
+        scopes: &[Scope],
+    ) -> Result<NewAccount, Error> {
         let key = NewKey { name: name.to_owned(), scopes: scopes.to_vec(), expires_at: None };
-        let key = self.account.create_key(made.user, made.workspace, key).await.map_err(failed)?;
-        Ok(NewAccount { user: made.user, workspace: made.workspace, key })
+        let key = self.account.create_key(user, workspace, key).await;
+        Ok(NewAccount { user, workspace, key: key.map_err(|e| Error::Seed(e.to_string()))? })
     }
 
     /// The users' and keys' side.

@@ -15,6 +15,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::cloud::Cloud;
 use crate::functions::{Profile, build_functions};
 use crate::log::Terminal;
 use crate::options::{DataDir, Resolver, StackOptions};
@@ -179,6 +180,7 @@ fn options(root: &Path, folder: &Path, common: &Common) -> Result<StackOptions, 
     };
     Ok(StackOptions {
         data: DataDir::Path(folder.to_owned()),
+        cloud: Cloud::from_env(root)?,
         port: Some(port),
         profile: profile(common),
         resolver: if common.system_resolver { Resolver::System } else { Resolver::StandIn },
@@ -282,6 +284,8 @@ fn welcome(started: &Started) -> String {
         ("API", &file.base_url),
         ("API key", &file.api_key),
         ("admin key", &file.admin_key),
+        ("token", &file.token),
+        ("issuer", &endpoints.issuer),
         ("DynamoDB", &endpoints.dynamodb),
         ("S3", &endpoints.s3),
         ("SQS", &endpoints.sqs),

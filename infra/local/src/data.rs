@@ -29,7 +29,12 @@ impl Data {
         let path = path.canonicalize()?;
         let lock = lock_patiently(&path)?;
         StackFile::remove(&path);
-        for folder in ["checkpoints", "objects", "snapshots"] {
+        // What sandboxes of a killed stack left behind.
+        match std::fs::remove_dir_all(path.join("sandboxes")) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e.into()),
+            _ => {}
+        }
+        for folder in ["sandboxes", "checkpoints", "objects", "snapshots"] {
             std::fs::create_dir_all(path.join(folder))?;
         }
         Ok(Self { path, _lock: lock, _temporary: temporary })

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::services::wire::WireError;
 use crate::sources::InvocationError;
 use crate::sources::schedule::ScheduleError;
 use crate::template::TemplateError;
@@ -63,6 +64,15 @@ pub enum Error {
     /// The DynamoDB file.
     #[error("DynamoDB file")]
     Sqlite(#[from] rusqlite::Error),
+    /// A call of another cloud's.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// Another cloud cannot be had.
+    #[error("{0}")]
+    Cloud(String),
+    /// S3, asked as a client.
+    #[error("S3: {0}")]
+    Objects(String),
     /// SQS.
     #[error("SQS: {0}")]
     Sqs(#[from] local_sqs::SqsError),

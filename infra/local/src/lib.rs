@@ -1,7 +1,8 @@
 //! The one-command stack: everything that `template.yaml` and its nested stacks declare, on one machine.
 //!
 //! The templates are the only list of routes, queues, tables and functions. The functions are the same binaries
-//! that deploy, the services are embedded servers that speak AWS's wire protocols, and the data stays in a folder.
+//! that deploy, the services are embedded servers that speak AWS's wire protocols (or another emulator's: [`Cloud`]), and the data stays in a
+//! folder.
 //!
 //! ```text
 //! HTTP ──▶ front ──▶ sandboxes (function binaries) ──▶ DynamoDB  S3  SQS  KMS/Secrets/SSM
@@ -11,12 +12,14 @@
 
 pub mod accounts;
 pub mod cli;
+pub mod cloud;
 mod data;
 pub mod demo;
 pub mod elsewhere;
 mod error;
 mod files;
 pub mod functions;
+pub mod identity;
 pub mod keys;
 pub mod log;
 pub mod openapi;
@@ -29,6 +32,7 @@ pub mod stack_file;
 pub mod template;
 pub mod traces;
 
+pub use cloud::Cloud;
 pub use error::Error;
 pub use functions::{Profile, build_functions};
 pub use options::{DataDir, Resolver, StackOptions};
@@ -39,3 +43,13 @@ pub use stack_file::StackFile;
 pub const REGION: &str = "us-east-1";
 /// `AWS::AccountId` here.
 pub const ACCOUNT_ID: &str = "000000000000";
+
+/// An ARN of the stack's account and region.
+pub(crate) fn arn(service: &str, resource: &str) -> String {
+    format!("arn:aws:{service}:{REGION}:{ACCOUNT_ID}:{resource}")
+}
+
+/// The part of a table's stream ARN after the account. A table has one stream, and AWS names it by the time when it was enabled.
+pub(crate) fn stream_of(table: &str) -> String {
+    format!("table/{table}/stream/local")
+}

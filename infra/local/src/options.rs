@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use local_lambda::LogSink;
 
+use crate::cloud::Cloud;
 use crate::functions::Profile;
 use crate::log::Quiet;
 
@@ -36,6 +37,8 @@ pub struct StackOptions {
     pub root: PathBuf,
     /// Data.
     pub data: DataDir,
+    /// AWS's side.
+    pub cloud: Cloud,
     /// Where everything listens, and what functions are told.
     pub host: IpAddr,
     /// Port of the HTTP API; the services take the free ones that follow. `None`: any free ports.
@@ -73,6 +76,7 @@ impl StackOptions {
         Self {
             root: root.into(),
             data: DataDir::Temp,
+            cloud: Cloud::Embedded,
             host: Ipv4Addr::LOCALHOST.into(),
             port: None,
             profile: Profile::Debug,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::accounts::Accounts;
-use crate::{Error, Stack};
+use crate::{Error, Stack, identity};
 
 /// What a newcomer needs of the sample data. Kept in the data folder.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -24,8 +24,13 @@ pub struct Seeded {
 pub async fn seed(stack: &Stack) -> Result<Seeded, Error> {
     let accounts = Accounts::of(stack)?;
     let common = [Scope::EVERYDAY, &[Scope::Keys, Scope::Workspaces]].concat();
-    let sample = [&common[..], &[Scope::Personal]].concat();
-    let sample = accounts.create_with("sample", Some("sample@example.com"), &sample).await?;
+    let personal = [&common[..], &[Scope::Personal]].concat();
+    let (who, email) = ((identity::CLERK, identity::SAMPLE), Some("sample@example.com"));
+    let sample = match accounts.create_for(who, "sample", email, &personal).await {
+        Ok(sample) => sample,
+        // The first time did not end: there is somebody by that name.
+        Err(_) => accounts.create_with("sample", email, &personal).await?,
+    };
     let operator = accounts.create("operator", &[&common[..], &[Scope::Admin]].concat()).await?;
     let list = json!({
         "name": "a first list",

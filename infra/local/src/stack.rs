@@ -2,6 +2,7 @@
 
 mod environment;
 mod pollers;
+mod ports;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -9,50 +10,31 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use local_gate::{Gate, GateOptions, Policy, Principal, Service};
+use local_gate::{Gate, GateOptions, Policy, Principal};
 use local_lambda::{Cors, Front, FrontOptions, FunctionSpec, Lambda, LambdaOptions, Route};
-use local_parties::{Behaviour, DnsServer, SmtpServer, Zone};
-use local_sqs::{SqsHandle, SqsServer};
-use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
+use local_parties::{Behaviour, DnsServer, Issuer, SmtpServer, Zone};
 
+use crate::cloud::Cloud;
 use crate::data::Data;
 use crate::functions::binary_folder;
 use crate::options::{Resolver, StackOptions};
-use crate::services::awsim::Awsim;
-use crate::services::dynamodb::Dynamo;
-use crate::services::s3::S3;
+use crate::services::Services;
+use crate::services::objects::Objects;
 use crate::services::sqs::Sqs;
 use crate::sources::{Invoker, schedule};
 use crate::template::model::{Model, ResourceId, Site, SourceKind, Templates};
 use crate::traces::{self, Spans};
 use crate::{ACCOUNT_ID, Error, REGION};
-use environment::{STACK_KEY, credentials, environment};
+use environment::environment;
+pub(crate) use environment::{STACK_KEY, credentials};
 use pollers::{Pollers, sandboxes};
+pub use ports::Endpoints;
+use ports::{Ports, SERVICES, url};
 
 /// Prefix of generated names, and `AWS::StackName` of the root.
 pub(crate) const STACK_NAME: &str = "piecework";
 /// Invocations in progress may take this long to finish when the stack stops.
 const GRACE: Duration = Duration::from_secs(3);
-
-/// Where the services answer: `http://127.0.0.1:PORT`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Endpoints {
-    /// DynamoDB and its streams.
-    pub dynamodb: String,
-    /// S3, path style.
-    pub s3: String,
-    /// SQS.
-    pub sqs: String,
-    /// KMS, Secrets Manager and SSM.
-    pub kms: String,
-    /// Lambda's Invoke API.
-    pub lambda: String,
-    /// DNS stand-in, `127.0.0.1:PORT`; none with the system's resolver.
-    pub dns: Option<String>,
-    /// SMTP stand-in, likewise: every mail server that a function asks, should it ask one.
-    pub smtp: Option<String>,
-}
 
 /// A running stack. [`Stack::stop`] lets work in progress end. Dropping it ends the triggers at once, and the
 /// sandboxes as soon as nothing runs in them.
@@ -67,11 +49,8 @@ pub struct Stack {
     lambda: Lambda,
     gate: Gate,
     parties: Option<Parties>,
-    s3: S3,
-    sqs: Sqs,
-    sqs_server: SqsServer,
-    awsim: Awsim,
-    dynamo: Dynamo,
+    issuer: Issuer,
+    services: Services,
     // Last, so that the folder and its lock outlive all that writes there.
     data: Data,
 }
@@ -101,34 +80,14 @@ impl Stack {
         let draft = templates.model(&site)?;
         let specs = binaries(&draft, &options)?;
 
-        let sqs_options = local_sqs::Options {
-            path: Some(data.join("sqs.sqlite")),
-            region: REGION.to_owned(),
-            account_id: ACCOUNT_ID.to_owned(),
-            visibility_cap: options.visibility_cap,
-            ..local_sqs::Options::default()
-        };
-        let behind = Behind::bind().await?;
-        let upstreams = behind.addresses()?;
-        let (dynamo, awsim, sqs_server) = tokio::try_join!(
-            Dynamo::start(behind.dynamodb, data.join("dynamodb.sqlite")),
-            Awsim::start(behind.kms, data.join("snapshots")),
-            async { Ok(SqsServer::start(behind.sqs, sqs_options).await?) },
-        )?;
-        site.assigned = awsim.ensure(&draft).await?;
+        let mut services = Services::start(&options, &data, credentials(STACK_KEY)).await?;
+        site.assigned = services.assign(&draft).await?;
         let model = templates.model(&site)?;
-        awsim.ensure_aliases(&model.aliases).await?;
-        let sqs = Sqs::new(sqs_server.handle());
-        sqs.ensure_queues(&model.queues).await?;
-        for table in &model.tables {
-            dynamo.ensure_table(table).await?;
-        }
         let keys = model.functions.iter().map(|f| f.name.as_str()).chain([STACK_KEY]).map(credentials);
-        let s3 =
-            S3::start(behind.s3, data.join("objects"), keys.collect(), &model.buckets, sqs.clone()).await?;
-        let gate = gate(&model)?;
+        let gate = gate(&model, &options)?;
+        services.ensure(&model, keys.collect(), &data, &gate).await?;
         let listeners = [ports.dynamodb, ports.s3, ports.sqs, ports.kms];
-        for ((listener, service), upstream) in listeners.into_iter().zip(SERVICES).zip(upstreams) {
+        for ((listener, service), upstream) in listeners.into_iter().zip(SERVICES).zip(services.upstreams()) {
             gate.serve(listener, service, upstream);
         }
 
@@ -138,6 +97,8 @@ impl Stack {
         };
         endpoints.dns = parties.as_ref().map(|p| p.dns.addr().to_string());
         endpoints.smtp = parties.as_ref().map(|p| p.smtp.addr().to_string());
+        let issuer = Issuer::start(SocketAddr::from((options.host, 0))).await?;
+        endpoints.issuer = issuer.url().to_owned();
 
         let functions = model.functions.iter().filter_map(|f| {
             let binary = specs.get(&f.name)?.clone();
@@ -157,10 +118,15 @@ impl Stack {
             },
             account_id: ACCOUNT_ID.to_owned(),
             region: REGION.to_owned(),
+            scratch: data.join("sandboxes"),
+            issue: services.issue(roles(&model), {
+                let gate = gate.clone();
+                move |access_key, function| gate.admit(access_key, function)
+            }),
         };
         let lambda = Lambda::start(ports.lambda, functions.collect(), lambda_options).await?;
         let sandboxes = lambda.clone();
-        gate.kill_with(Arc::new(move |id| sandboxes.kill_sandbox(id)));
+        gate.kill_with(Arc::new(move |session| sandboxes.kill_session(session)));
         let front = match options.functions {
             true => Some(Front::start(ports.front, lambda.clone(), front_options(&model)).await?),
             false => None,
@@ -173,7 +139,7 @@ impl Stack {
             (false, None) => None,
         };
         let pollers = match &invoker {
-            Some(invoker) => Pollers::start(&model, &options, &data, &dynamo, &sqs, invoker, &gate)?,
+            Some(invoker) => Pollers::start(&model, &options, &data, &services, invoker, &gate)?,
             None => Pollers::default(),
         };
         let base_url = match &front {
@@ -191,11 +157,8 @@ impl Stack {
             lambda,
             gate,
             parties,
-            s3,
-            sqs,
-            sqs_server,
-            awsim,
-            dynamo,
+            issuer,
+            services,
             data,
         })
     }
@@ -220,19 +183,14 @@ impl Stack {
         &self.gate
     }
 
-    /// SQS without HTTP. It takes a queue's name where it takes a URL.
-    pub fn sqs(&self) -> &SqsHandle {
-        self.sqs.handle()
+    /// The queues. A queue's name serves where its URL does.
+    pub fn sqs(&self) -> &Sqs {
+        &self.services.sqs
     }
 
-    /// S3.
-    pub fn s3(&self) -> &S3 {
-        &self.s3
-    }
-
-    /// DynamoDB.
-    pub fn dynamodb(&self) -> &Dynamo {
-        &self.dynamo
+    /// What is in the buckets.
+    pub fn objects(&self) -> &Objects {
+        &self.services.objects
     }
 
     /// The DNS stand-in, if functions use it.
@@ -243,6 +201,11 @@ impl Stack {
     /// The SMTP stand-in, if functions use it.
     pub fn smtp(&self) -> Option<&SmtpServer> {
         self.parties.as_ref().map(|p| &p.smtp)
+    }
+
+    /// The identity provider's stand-in. `identity` says which issuers it stands for.
+    pub fn issuer(&self) -> &Issuer {
+        &self.issuer
     }
 
     /// What the templates say.
@@ -315,10 +278,8 @@ impl Stack {
         }
         self.lambda.shutdown().await;
         self.gate.shutdown().await;
-        self.s3.stop().await;
-        self.sqs_server.shutdown().await;
-        self.awsim.stop().await;
-        self.dynamo.stop().await;
+        self.services.stop().await;
+        self.issuer.shutdown().await;
         if let Some(parties) = self.parties {
             parties.dns.shutdown().await;
             parties.smtp.shutdown().await;
@@ -326,31 +287,15 @@ impl Stack {
     }
 }
 
-/// The services behind the gate, in the order of [`Behind::addresses`].
-const SERVICES: [Service; 4] = [Service::DynamoDb, Service::S3, Service::Sqs, Service::Keys];
-
-/// Where the services themselves listen: nobody but the gate is told.
-struct Behind {
-    dynamodb: TcpListener,
-    s3: TcpListener,
-    sqs: TcpListener,
-    kms: TcpListener,
-}
-
-impl Behind {
-    async fn bind() -> Result<Self, Error> {
-        let free = || TcpListener::bind(("127.0.0.1", 0));
-        Ok(Self { dynamodb: free().await?, s3: free().await?, sqs: free().await?, kms: free().await? })
-    }
-
-    fn addresses(&self) -> Result<[SocketAddr; 4], Error> {
-        let Self { dynamodb, s3, sqs, kms } = self;
-        Ok([dynamodb.local_addr()?, s3.local_addr()?, sqs.local_addr()?, kms.local_addr()?])
-    }
+/// The role of each function, by its name.
+fn roles(model: &Model) -> BTreeMap<String, String> {
+    let role = |id: &ResourceId| format!("{}-{}Role", id.stack, id.logical);
+    model.functions.iter().map(|f| (f.name.clone(), role(&f.id))).collect()
 }
 
 /// A gate with the policies of every function.
-fn gate(model: &Model) -> Result<Gate, Error> {
+fn gate(model: &Model, options: &StackOptions) -> Result<Gate, Error> {
+    let roles = roles(model);
     let principals = model.functions.iter().map(|function| {
         let id = &function.id;
         let policy = Policy::read(&function.policies)
@@ -358,7 +303,7 @@ fn gate(model: &Model) -> Result<Gate, Error> {
         Ok(Principal {
             name: function.name.clone(),
             access_key: credentials(&function.name).0,
-            role_arn: format!("arn:aws:iam::{ACCOUNT_ID}:role/{}-{}Role", id.stack, id.logical),
+            role_arn: format!("arn:aws:iam::{ACCOUNT_ID}:role/{}", roles[&function.name]),
             policy,
         })
     });
@@ -366,6 +311,8 @@ fn gate(model: &Model) -> Result<Gate, Error> {
         principals: principals.collect::<Result<_, Error>>()?,
         region: REGION.to_owned(),
         account_id: ACCOUNT_ID.to_owned(),
+        // The embedded queues have it themselves.
+        visibility_cap: options.visibility_cap.filter(|_| options.cloud != Cloud::Embedded),
     }))
 }
 
@@ -441,61 +388,4 @@ fn only<'a, T>(items: &'a [T], id: impl Fn(&T) -> &ResourceId, logical: &str) ->
         (Some(one), None) => Ok(one),
         _ => Err(Error::NoResource(logical.to_owned())),
     }
-}
-
-struct Ports {
-    front: TcpListener,
-    dynamodb: TcpListener,
-    s3: TcpListener,
-    sqs: TcpListener,
-    kms: TcpListener,
-    lambda: TcpListener,
-}
-
-impl Ports {
-    /// The API's port exactly; the services on the free ones after it, so that they tend to stay the same.
-    async fn bind(options: &StackOptions) -> Result<Self, Error> {
-        let front = match options.functions {
-            true => TcpListener::bind((options.host, options.port.unwrap_or(0))).await?,
-            // Somebody else serves the API then.
-            false => TcpListener::bind((options.host, 0)).await?,
-        };
-        let mut next = options.port;
-        Ok(Self {
-            front,
-            dynamodb: following(options.host, &mut next).await?,
-            s3: following(options.host, &mut next).await?,
-            sqs: following(options.host, &mut next).await?,
-            kms: following(options.host, &mut next).await?,
-            lambda: following(options.host, &mut next).await?,
-        })
-    }
-
-    fn endpoints(&self) -> Result<Endpoints, Error> {
-        Ok(Endpoints {
-            dynamodb: url(&self.dynamodb)?,
-            s3: url(&self.s3)?,
-            sqs: url(&self.sqs)?,
-            kms: url(&self.kms)?,
-            lambda: url(&self.lambda)?,
-            dns: None,
-            smtp: None,
-        })
-    }
-}
-
-async fn following(host: IpAddr, next: &mut Option<u16>) -> Result<TcpListener, Error> {
-    while let Some(port) = next.and_then(|p| p.checked_add(1)) {
-        *next = Some(port);
-        match TcpListener::bind((host, port)).await {
-            Ok(listener) => return Ok(listener),
-            Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => {}
-            Err(e) => return Err(e.into()),
-        }
-    }
-    Ok(TcpListener::bind((host, 0)).await?)
-}
-
-fn url(listener: &TcpListener) -> Result<String, Error> {
-    Ok(format!("http://{}", listener.local_addr()?))
 }

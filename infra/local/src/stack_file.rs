@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::seed::Seeded;
 use crate::stack::{Endpoints, Stack};
 use crate::template::model::ResourceId;
-use crate::{Error, data, files};
+use crate::{Error, data, files, identity};
 
 const NAME: &str = "stack.json";
 /// The same for a shell: `. .piecework/env.sh`.
@@ -23,7 +23,10 @@ pub struct StackFile {
     pub api_key: String,
     /// A key that may do all.
     pub admin_key: String,
-    /// `dynamodb`, `s3`, `sqs`, `kms`, `lambda`, `dns`.
+    /// A bearer token for the sample account, good for a week.
+    #[serde(default)]
+    pub token: String,
+    /// `dynamodb`, `s3`, `sqs`, `kms`, `lambda`, `dns`, `issuer`.
     #[serde(flatten)]
     pub endpoints: Endpoints,
     /// `AWS_ACCESS_KEY_ID` for the services.
@@ -62,6 +65,7 @@ impl StackFile {
             base_url: stack.base_url().to_owned(),
             api_key: seeded.api_key.clone(),
             admin_key: seeded.admin_key.clone(),
+            token: identity::sample_token(stack.issuer()),
             endpoints: stack.endpoints().clone(),
             access_key_id,
             secret_access_key,
@@ -78,8 +82,8 @@ impl StackFile {
     /// As the file system.
     pub fn write(&self) -> Result<(), Error> {
         let shell = format!(
-            "export BASE_URL='{}'\nexport API_KEY='{}'\nexport ADMIN_KEY='{}'\n",
-            self.base_url, self.api_key, self.admin_key
+            "export BASE_URL='{}'\nexport API_KEY='{}'\nexport ADMIN_KEY='{}'\nexport TOKEN='{}'\nexport ISSUER='{}'\n",
+            self.base_url, self.api_key, self.admin_key, self.token, self.endpoints.issuer
         );
         files::replace(&self.data.join(SHELL), shell.as_bytes())?;
         Ok(files::replace(&self.data.join(NAME), &serde_json::to_vec_pretty(self)?)?)

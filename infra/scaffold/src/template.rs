@@ -80,8 +80,14 @@ impl Area {
             let own = self.text.contains("  AccountTable:\n    Type: AWS::DynamoDB::Table");
             let table = if own { "!GetAtt AccountTable.Arn" } else { "!Ref AccountTableArn" };
             variables.extend((!self.shares("ACCOUNT_TABLE")).then_some("ACCOUNT_TABLE: !Ref AccountTable"));
+            let own = self.text.contains("  BillingTable:\n    Type: AWS::DynamoDB::Table");
+            let credits = if own { "!GetAtt BillingTable.Arn" } else { "!Ref BillingTableArn" };
+            variables.extend((!self.shares("BILLING_TABLE")).then_some("BILLING_TABLE: !Ref BillingTable"));
+            let secret = "SUPABASE_JWT_SECRET: !Ref SupabaseJwtSecret";
+            variables.extend((!self.shares("SUPABASE_JWT_SECRET")).then_some(secret));
+            // Who calls, and, at first sight of a user, what makes them one.
             policies = format!(
-                "      Policies:\n        - Statement:\n            - {{ Effect: Allow, Action: [dynamodb:GetItem, dynamodb:UpdateItem], Resource: {table} }}\n"
+                "      Policies:\n        - Statement:\n            - {{ Effect: Allow, Action: [dynamodb:GetItem, dynamodb:PutItem, dynamodb:UpdateItem], Resource: {table} }}\n            - {{ Effect: Allow, Action: [dynamodb:PutItem, dynamodb:UpdateItem], Resource: {credits} }}\n"
             );
         }
         variables.extend((!self.shares("CURSOR_KEY")).then_some("CURSOR_KEY: !Ref CursorKey"));

@@ -138,13 +138,6 @@ impl ErasedRecord {
     }
 }
 
-/// An item that is known by its key alone.
-#[derive(Deserialize)]
-struct Place {
-    pk: String,
-    sk: String,
-}
-
 /// An event that a user or a workspace ends.
 #[derive(Debug, Clone, Deserialize)]
 pub struct EndMessage {
@@ -162,7 +155,7 @@ pub(crate) fn erased_key(workspace: WorkspaceId) -> Key {
 }
 
 impl Erasures {
-    /// Begins the end of the caller: none of their keys works any more when this is answered. Begun again, it is the same.
+    /// Begins the end of the caller: none of their keys, tokens and sessions works any more when this is answered. Begun again, it is the same.
     pub async fn begin(&self, by: &Principal) -> Result<Reply, Problem> {
         let id = self.begin_once(by).await?;
         let receipt = self.receipt(id).await?;
@@ -214,6 +207,7 @@ impl Erasures {
                 None => return Err(error.into()),
             },
         };
+        self.account.end_sign_ins(user).await?;
         for workspace in workspaces {
             let mut keys = self.account.live_keys(workspace).await?;
             keys.retain(|key| key.user == user);
@@ -244,6 +238,10 @@ impl Erasures {
         }
         let kept = [
             ("The ledger of credits, under a random id that leads to nobody.", "Accounts must be kept."),
+            (
+                "A hash of each identity by which the user signed in.",
+                "A year: the signup grant is given once.",
+            ),
             ("Answers kept for repeated requests.", "They go by themselves within 24 hours."),
             ("A keyed hash of the user's id.", "To erase again what a restored backup brings back."),
         ];
@@ -342,11 +340,8 @@ impl UserEraser {
             }
             self.let_go(user, erasure, workspace).await?;
         }
-        // The identities by which they sign in lie elsewhere;
-        let identities = Query::index("gsi1", format!("USER#{user}#IDENTITIES"));
-        let identities = table.query::<Place>(identities).await?.items.into_iter();
-        let identities: Vec<Key> = identities.map(|place| Key::new(place.pk, place.sk)).collect();
-        table.delete_many(&identities).await?;
+        // Again: the index may not have had what was written just before the user asked.
+        self.account.end_sign_ins(user).await?;
         table.delete_found(Query::partition(format!("USER#{user}"))).await?;
         // What is being exported notices that its record has gone.
         self.exports.forget_all(user).await?;

@@ -11,7 +11,8 @@ use utoipa::ToSchema;
 
 use crate::{Error, Scope, error::checked_name};
 
-const PREFIX: &str = "pwk_";
+/// What a key begins with.
+pub(crate) const PREFIX: &str = "pwk_";
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// Octets of the id (a ULID), the secret (40 characters of 62: 238 bits) and the checksum.
 const ID: usize = 26;
@@ -129,6 +130,43 @@ pub struct ApiKey {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub revoked_at: Option<Timestamp>,
+    /// The key that replaces it, if it was rolled. It works until `expires_at` still.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_to: Option<KeyId>,
+}
+
+/// How a key is replaced by a new one.
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RollKey {
+    /// For how many seconds the old key works on; a day unless given, at most thirty, and never beyond its own end.
+    #[serde(default = "RollKey::a_day")]
+    #[schema(default = 86_400, maximum = 2_592_000)]
+    pub grace_seconds: u32,
+    /// When the new key stops working.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub expires_at: Option<Timestamp>,
+}
+
+impl RollKey {
+    /// The longest grace, seconds.
+    const MAX_GRACE: u32 = 2_592_000;
+
+    fn a_day() -> u32 {
+        86_400
+    }
+
+    pub(crate) fn check(&self, at: Timestamp) -> Result<(), Error> {
+        let unusable = |pointer, detail| Err(Error::Unusable { pointer, detail });
+        if self.grace_seconds > Self::MAX_GRACE {
+            return unusable("/grace_seconds", "must be at most 2592000, which is thirty days");
+        }
+        if self.expires_at.is_some_and(|end| end <= at) {
+            return unusable("/expires_at", "must be in the future");
+        }
+        Ok(())
+    }
 }
 
 /// A new key: the one time that the whole of it is shown.

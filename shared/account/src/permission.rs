@@ -40,7 +40,7 @@ scopes! {
     Keys = "keys";
     /// Act for its user in the workspaces that they belong to: members, roles, invitations.
     Workspaces = "workspaces";
-    /// Export and erase the personal data of its user (P19).
+    /// Change, export and erase the personal data of its user (P7, P19).
     Personal = "personal";
     /// Support: read any workspace's tasks (P23).
     Admin = "admin";
@@ -141,7 +141,7 @@ permissions! {
     CanDeleteWorkspace = Workspaces, [Owner], "Delete the workspace and all that is in it.";
     CanManageMembers = Workspaces, [Owner], "Change roles, remove members, hand over the ownership.";
     CanInvite = Workspaces, [Owner], "Invite, list and revoke invitations.";
-    CanManagePersonalData = Personal, [Owner, Member], "Export and erase one's own data.";
+    CanManagePersonalData = Personal, [Owner, Member], "Change, export and erase one's own data.";
     IsAdmin = Admin, [], "Look at any workspace, for support (P23).";
 }
 

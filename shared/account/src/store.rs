@@ -1,5 +1,5 @@
 //! Accounts in DynamoDB: `USER#<user>`/`PROFILE`, `KEY#<key>`/`KEY` (listed through `gsi1`: `WSP#<workspace>#KEYS` by id), and
-//! what `workspace.rs` says of workspaces.
+//! what `workspace.rs` says of workspaces and `identity.rs` of identities.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ApiKey, ApiKeyToken, CreatedKey, Error, NewKey, Role, Scope,
+    ApiKey, ApiKeyToken, CreatedKey, Error, NewKey, Role, RollKey, Scope,
     key::KeyRecord,
     workspace::{LiveKey, allows, create_in, live_key, member_key, meta_key},
 };
@@ -34,8 +34,8 @@ pub struct Principal {
     pub user: UserId,
     /// The tenant whose data and credits the call touches.
     pub workspace: WorkspaceId,
-    /// The key used.
-    pub key: KeyId,
+    /// The key used; none with a bearer token.
+    pub key: Option<KeyId>,
     /// What it may do.
     pub scopes: BTreeSet<Scope>,
 }
@@ -97,11 +97,16 @@ pub(crate) struct Profile {
 }
 
 impl Account {
-    /// Makes a user, their personal workspace and their signup grant in one transaction. Once per user, however often asked.
-    pub async fn provision(&self, billing: &Billing, new: &NewUser) -> Result<Provisioned, Error> {
-        let workspace = WorkspaceId::new();
+    /// Adds a user, their personal workspace, the event of it and, given the ledger, their signup grant. The action `user` is
+    /// refused if the user is there already.
+    pub(crate) fn provision_in(
+        &self,
+        transaction: &mut Transaction,
+        billing: Option<&Billing>,
+        new: &NewUser,
+        workspace: WorkspaceId,
+    ) {
         let Key { pk, sk } = profile_key(new.user);
-        let mut transaction = Transaction::new();
         let profile = Profile {
             pk: pk.clone(),
             sk,
@@ -111,7 +116,7 @@ impl Account {
             created_at: now(),
         };
         transaction.create("user", &self.table, &profile);
-        create_in(&mut transaction, &self.table, workspace, new.user, new.name.clone(), true);
+        create_in(transaction, &self.table, workspace, new.user, new.name.clone(), true);
         let event = DomainEvent::new(
             "account.user.created",
             workspace,
@@ -119,9 +124,18 @@ impl Account {
             serde_json::json!({ "workspace": workspace }),
         );
         transaction.create("event", &self.table, &aws::event_item(&pk, &event.by(new.user)));
-        let grant =
-            Grant { source: GrantSource::Signup, source_id: new.user.to_string(), credits: SIGNUP_GRANT };
-        billing.grant_in(&mut transaction, workspace, &grant);
+        if let Some(billing) = billing {
+            let source_id = new.user.to_string();
+            let grant = Grant { source: GrantSource::Signup, source_id, credits: SIGNUP_GRANT };
+            billing.grant_in(transaction, workspace, &grant);
+        }
+    }
+
+    /// Makes a user, their personal workspace and their signup grant in one transaction. Once per user, however often asked.
+    pub async fn provision(&self, billing: &Billing, new: &NewUser) -> Result<Provisioned, Error> {
+        let workspace = WorkspaceId::new();
+        let mut transaction = Transaction::new();
+        self.provision_in(&mut transaction, Some(billing), new, workspace);
         match transaction.commit().await {
             Ok(()) => Ok(Provisioned { user: new.user, workspace, new: true }),
             Err(error) => match error.refused::<Profile>("user") {
@@ -154,18 +168,20 @@ impl Account {
         Ok(Principal {
             user: record.user,
             workspace: record.workspace,
-            key: token.id,
+            key: Some(token.id),
             scopes: record.key.scopes.into_iter().collect(),
         })
     }
 
-    /// Makes a key for a member of a workspace. The token in the answer is the only copy.
-    pub async fn create_key(
+    /// Adds a key for a user's workspace. The token in what comes back is the only copy.
+    fn key_in(
         &self,
+        transaction: &mut Transaction,
         user: UserId,
         workspace: WorkspaceId,
         new: NewKey,
-    ) -> Result<CreatedKey, Error> {
+        of: Option<KeyId>,
+    ) -> CreatedKey {
         let (token, text) = ApiKeyToken::generate();
         let mut scopes = new.scopes;
         scopes.sort_unstable();
@@ -187,15 +203,15 @@ impl Account {
                 expires_at: new.expires_at,
                 last_used_at: None,
                 revoked_at: None,
+                rolled_to: None,
             },
         };
         let event = DomainEvent::new(
             "account.key.created",
             workspace,
             token.id,
-            serde_json::json!({ "scopes": record.key.scopes }),
+            serde_json::json!({ "scopes": record.key.scopes, "rolled_from": of }),
         );
-        let mut transaction = Transaction::new();
         let role = match allows(Role::Member, &record.key.scopes) {
             true => Cond::Present("pk"),
             false => Cond::eq("role", Role::Owner.name()),
@@ -209,13 +225,64 @@ impl Account {
         let live = LiveKey { pk: live_pk, sk, key: token.id, user, scopes: record.key.scopes.clone() };
         transaction.create("live key", &self.table, &live);
         transaction.create("event", &self.table, &aws::event_item(&pk, &event.by(user)));
-        match transaction.commit().await {
-            Ok(()) => {}
-            Err(CommitError::Refused { label: "member", .. }) => return Err(Error::ScopeNotHeld),
-            Err(CommitError::Refused { label: "workspace", .. }) => return Err(Error::NoSuchWorkspace),
-            Err(error) => return Err(error.into()),
+        CreatedKey { key: record.key, token: text.expose_secret().to_owned() }
+    }
+
+    /// Makes a key for a user's workspace. The token in the answer is the only copy.
+    pub async fn create_key(
+        &self,
+        user: UserId,
+        workspace: WorkspaceId,
+        new: NewKey,
+    ) -> Result<CreatedKey, Error> {
+        let mut transaction = Transaction::new();
+        let created = self.key_in(&mut transaction, user, workspace, new, None);
+        transaction.commit().await.map_err(no_key)?;
+        Ok(created)
+    }
+
+    /// Replaces a key of this workspace by a new one with the same name and scopes. The old one works on for the grace period, so
+    /// that whoever uses it has time to change, and then no more.
+    ///
+    /// A key is rolled once. Who rolls it learns the new secret, so they must have every scope that the key has.
+    pub async fn roll_key(&self, caller: &Principal, id: KeyId, roll: &RollKey) -> Result<CreatedKey, Error> {
+        let at = now();
+        roll.check(at)?;
+        let old: KeyRecord = self.table.get(&key_key(id)).await?.ok_or(Error::NoSuchKey)?;
+        // Another workspace's key is no key at all, to this caller.
+        if old.workspace != caller.workspace {
+            return Err(Error::NoSuchKey);
         }
-        Ok(CreatedKey { key: record.key, token: text.expose_secret().to_owned() })
+        if !old.key.scopes.iter().all(|&scope| caller.may(scope)) {
+            return Err(Error::ScopeNotHeld);
+        }
+        let live = old.key.revoked_at.is_none() && old.key.expires_at.is_none_or(|end| end > at);
+        if !live || old.key.rolled_to.is_some() {
+            return Err(Error::KeyIsOver);
+        }
+        let graceful = at + SignedDuration::from_secs(roll.grace_seconds.into());
+        let end = old.key.expires_at.map_or(graceful, |end| end.min(graceful));
+        let new = NewKey { name: old.key.name, scopes: old.key.scopes, expires_at: roll.expires_at };
+        let mut transaction = Transaction::new();
+        let created = self.key_in(&mut transaction, caller.user, caller.workspace, new, Some(id));
+        let update = Update::at(key_key(id))
+            .set("expires_at", end)
+            .set("rolled_to", created.key.id.to_string())
+            .when(Cond::Absent("revoked_at"))
+            .when(Cond::Absent("rolled_to"));
+        transaction.update("old", &self.table, update);
+        let event = DomainEvent::new(
+            "account.key.rolled",
+            caller.workspace,
+            id,
+            serde_json::json!({ "rolled_to": created.key.id, "until": end }),
+        );
+        transaction.create("event", &self.table, &aws::event_item(&old.pk, &event.by(caller.user)));
+        match transaction.commit().await {
+            Ok(()) => Ok(created),
+            Err(CommitError::Refused { label: "old", .. }) => Err(Error::KeyIsOver),
+            Err(error) => Err(no_key(error)),
+        }
     }
 
     /// Makes a key on behalf of a caller, who cannot give more than they have.
@@ -256,5 +323,14 @@ impl Account {
             }
             Err(error) => Err(aws::Error::from(error).into()),
         }
+    }
+}
+
+/// Why a key was not made: its user is no member, or not one with such a role, or the workspace has gone.
+fn no_key(error: CommitError) -> Error {
+    match error {
+        CommitError::Refused { label: "member", .. } => Error::ScopeNotHeld,
+        CommitError::Refused { label: "workspace", .. } => Error::NoSuchWorkspace,
+        error => error.into(),
     }
 }

@@ -204,14 +204,17 @@ impl Account {
         Ok(Seen(self.table.get_many(keys).await?))
     }
 
-    /// What a user is in a workspace, if they belong to it: one read.
+    /// What a user is in a workspace, if it is there and they belong to it: two reads at once.
     pub async fn membership(
         &self,
         user: UserId,
         workspace: WorkspaceId,
     ) -> Result<Option<Membership>, Error> {
-        let record: Option<MemberRecord> = self.table.get(&member_key(workspace, user)).await?;
-        Ok(record.map(|record| Membership { role: record.role }))
+        let (meta, member) = (meta_key(workspace), member_key(workspace, user));
+        let meta = self.table.get::<WorkspaceRecord>(&meta);
+        let (meta, member) = tokio::try_join!(meta, self.table.get::<MemberRecord>(&member))?;
+        let there = meta.is_some_and(|meta| meta.deleted_at.is_none());
+        Ok(member.filter(|_| there).map(|record| Membership { role: record.role }))
     }
 
     /// The workspace and the caller's role in it, which must have the permission.

@@ -253,7 +253,7 @@ impl ObjectWriter {
     }
 
     async fn send_part(&mut self, part: Bytes) -> Result<(), Error> {
-        let client = &self.bucket.clients.s3();
+        let client = self.bucket.clients.s3();
         let upload = match &self.upload {
             Some(upload) => upload.clone(),
             None => {

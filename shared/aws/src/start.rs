@@ -4,7 +4,10 @@ use std::{error::Error, future::Future, process::ExitCode};
 
 use piecework_core::{Settings, settings::SettingError};
 
-use crate::log::{JsonLine, JsonMembers};
+use crate::{
+    log::{JsonLine, JsonMembers},
+    report::{self, Tee},
+};
 
 /// Reads the settings, starts logging, builds with `prepare`, and runs what `serve` makes of it on one thread: a sandbox has
 /// one invocation at a time, and a single thread starts sooner and spends less (`docs/benchmarks.md`).
@@ -20,6 +23,7 @@ where
     let made = Settings::from_env().and_then(|settings| {
         init_log(&settings);
         crate::span::init(&settings);
+        report::init(&settings)?;
         prepare(&settings)
     });
     let made = match made {
@@ -53,6 +57,6 @@ fn init_log(settings: &Settings) {
         builder.with_target(false).compact().try_init()
     } else {
         let line = JsonLine::of(settings.text("AWS_LAMBDA_FUNCTION_NAME"));
-        builder.fmt_fields(JsonMembers).event_format(line).try_init()
+        builder.fmt_fields(JsonMembers).event_format(line).with_writer(Tee).try_init()
     };
 }

@@ -8,6 +8,7 @@ mod feature;
 mod id;
 pub mod idempotency;
 mod problem;
+mod scrub;
 pub mod settings;
 mod time;
 pub mod trace;
@@ -18,6 +19,7 @@ pub use event::DomainEvent;
 pub use feature::{Feature, Features};
 pub use id::{EventId, IdError, KeyId, UserId, WorkspaceId};
 pub use problem::{Fault, Kind, Problem};
+pub use scrub::{scrub, scrub_json};
 pub use settings::Settings;
 pub use time::now;
 

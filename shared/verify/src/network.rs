@@ -8,7 +8,8 @@ use piecework_core::{Settings, settings::SettingError};
 use probe::{CacheSettings, CachedResolver, DnsResolver, DnsSettings, NameServer, SmtpClient, SmtpSettings};
 
 /// The network side of verification. `DNS_SERVER` (`ip:port`) asks that server and not the system's, and `DNS_SECONDS` gives a
-/// domain so long before its addresses are `unknown`, instead of 5; `SMTP_PROBE=on` asks mail servers too (off by default: from Lambda it needs a VPC and an exempted address), as `SMTP_HELLO` and `SMTP_FROM`.
+/// domain so long before its addresses are `unknown`, instead of 5; `SMTP_PROBE=on` asks mail servers too (off by default: from Lambda
+/// it needs a VPC and an exempted address), as `SMTP_HELLO` and `SMTP_FROM`.
 #[derive(Clone)]
 pub struct Network {
     resolver: CachedResolver<DnsResolver>,

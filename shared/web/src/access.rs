@@ -2,7 +2,7 @@
 
 use std::{marker::PhantomData, sync::Arc};
 
-use account::{Account, Permission, Principal, Scope};
+use account::{Authenticator, Permission, Principal, Role, Scope};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use piecework_core::{CursorKey, Kind, Page, PageQuery, PageRequest, Problem as Cause, WorkspaceId};
@@ -15,7 +15,7 @@ use crate::{
 /// What the access types need, put into every request's extensions.
 #[derive(Clone)]
 pub(crate) struct Gate {
-    pub account: Option<Account>,
+    pub authenticator: Option<Authenticator>,
     pub cursors: CursorKey,
     pub limiter: Arc<Limiter>,
 }
@@ -26,6 +26,8 @@ pub trait Access {
     const AUTHENTICATES: bool;
     /// The scope that it requires, for the API description.
     const SCOPE: Option<Scope>;
+    /// Whether a member's role is not enough, for the API description.
+    const OWNER_ONLY: bool;
 }
 
 /// Anyone, without credentials.
@@ -45,10 +47,12 @@ pub type Admin = Caller<account::IsAdmin>;
 impl Access for Public {
     const AUTHENTICATES: bool = false;
     const SCOPE: Option<Scope> = None;
+    const OWNER_ONLY: bool = false;
 }
 impl<P: Permission> Access for Caller<P> {
     const AUTHENTICATES: bool = true;
     const SCOPE: Option<Scope> = Some(P::SCOPE);
+    const OWNER_ONLY: bool = matches!(P::ROLES, [Role::Owner]);
 }
 impl<P> Caller<P> {
     /// Who calls.
@@ -73,25 +77,43 @@ impl<P> Caller<P> {
     }
 }
 
-/// The key in `X-API-Key`, or as a bearer token.
+/// The header in which somebody who signed in says which of their workspaces they mean; their own, if they do not.
+const WORKSPACE: &str = "x-workspace-id";
+
+/// The key in `X-API-Key`; without one, the token or key in `Authorization: Bearer`.
 async fn authenticate(parts: &Parts) -> Result<(Principal, Gate), Cause> {
     let gate =
         parts.extensions.get::<Gate>().cloned().ok_or_else(|| Cause::internal("no gate in the request"))?;
-    let account =
-        gate.account.clone().ok_or_else(|| Cause::internal("no account table for this function"))?;
-    let header = |name: &str| parts.headers.get(name).and_then(|v| v.to_str().ok());
-    let bearer = || {
-        header("authorization")
-            .and_then(|v| v.split_once(' '))
-            .filter(|(s, _)| s.eq_ignore_ascii_case("bearer"))
+    let known = gate.authenticator.as_ref();
+    let known = known.ok_or_else(|| Cause::internal("no account table for this function"))?;
+    let unauthenticated = |detail: &str| Cause::new(Kind::Unauthenticated).detail(detail);
+    let header = |name: &str| parts.headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let principal = match (header("x-api-key"), header("authorization")) {
+        (Some(key), _) => known.key(key).await?,
+        (None, Some(text)) => match text.split_once(' ') {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
+                known.bearer(token.trim()).await?
+            }
+            _ => return Err(unauthenticated("The Authorization header must be: Bearer and a token.")),
+        },
+        (None, None) => {
+            return Err(unauthenticated(
+                "Send a token in Authorization: Bearer, or an API key in X-API-Key.",
+            ));
+        }
     };
-    let presented = header("x-api-key").or_else(|| bearer().map(|(_, token)| token.trim()));
-    let presented =
-        presented.ok_or_else(|| Cause::new(Kind::Unauthenticated).detail("Send an API key in X-API-Key."))?;
-    let principal = account.authenticate(presented).await?;
+    let principal = match header(WORKSPACE) {
+        Some(id) => match id.parse::<WorkspaceId>() {
+            Ok(workspace) => known.within(principal, workspace).await?,
+            Err(_) => return Err(Cause::new(Kind::NotFound).detail("X-Workspace-Id names no workspace.")),
+        },
+        None => principal,
+    };
     let meter = parts.extensions.get::<Meter>().cloned().unwrap_or_default();
     tracing::Span::current().record("workspace", tracing::field::display(principal.workspace));
-    tracing::Span::current().record("key", tracing::field::display(principal.key));
+    if let Some(key) = principal.key {
+        tracing::Span::current().record("key", tracing::field::display(key));
+    }
     gate.limiter.user(principal.user, &meter).await?;
     Ok((principal, gate))
 }
@@ -100,7 +122,10 @@ fn require(principal: &Principal, scope: Scope) -> Result<(), Cause> {
     if principal.may(scope) {
         return Ok(());
     }
-    Err(Cause::new(Kind::Forbidden).detail(format!("This needs a key with the scope {:?}.", scope.name())))
+    Err(Cause::new(Kind::Forbidden).detail(match scope {
+        Scope::Admin => "This needs an administrator, or a key with the scope \"admin\".".to_owned(),
+        _ => format!("This needs a key with the scope {:?}.", scope.name()),
+    }))
 }
 
 impl<S: Sync, P: Permission> FromRequestParts<S> for Caller<P> {

@@ -9,7 +9,7 @@ use utoipa::{
         Components, Content, Header, InfoBuilder, OpenApi, OpenApiBuilder, PathItem, Paths, RefOr,
         ResponseBuilder,
         schema::{Object, Schema, SchemaType, Type},
-        security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme},
+        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
 
@@ -47,7 +47,7 @@ where
 }
 
 pub(crate) fn empty() -> OpenApi {
-    let about = "Work by the piece: upload input, let it be processed, fetch the results, pay once.\n\nErrors are `application/problem+json` (RFC 9457). Lists are paged: pass `next_cursor` on as `cursor` until it is null. `Idempotency-Key` makes a POST safe to repeat for 24 hours. How often a user and an address may ask is in `RateLimit-Policy` and `RateLimit`; beyond, the answer is 429 with `Retry-After`. `X-Correlation-Id`, if sent, comes back and is in every log line of the request.";
+    let about = "Work by the piece: upload input, let it be processed, fetch the results, pay once.\n\nErrors are `application/problem+json` (RFC 9457). Lists are paged: pass `next_cursor` on as `cursor` until it is null. `Idempotency-Key` makes a POST safe to repeat for 24 hours. How often a user and an address may ask is in `RateLimit-Policy` and `RateLimit`; beyond, the answer is 429 with `Retry-After`. Who signed in acts in their own workspace, or in the one of theirs that `X-Workspace-Id` names. `X-Correlation-Id`, if sent, comes back and is in every log line of the request.";
     let info = InfoBuilder::new()
         .title("Piecework")
         .version(env!("CARGO_PKG_VERSION"))
@@ -129,7 +129,10 @@ where
         Some(_) => {
             let scheme = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key")));
             components.security_schemes.insert("api_key".into(), RefOr::T(scheme));
-            vec![SecurityRequirement::new("api_key", Vec::<String>::new())]
+            let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+            components.security_schemes.insert("bearer".into(), RefOr::T(SecurityScheme::Http(bearer)));
+            let either = ["api_key", "bearer"];
+            either.map(|name| SecurityRequirement::new(name, Vec::<String>::new())).into()
         }
     });
     if let Some(scope) = A::SCOPE {
@@ -137,7 +140,15 @@ where
         if !text.is_empty() {
             text.push_str("\n\n");
         }
-        text.push_str(&format!("Needs a key with the scope `{}`.", scope.name()));
+        text.push_str(&match scope {
+            account::Scope::Admin => {
+                "Needs an administrator's token, or a key with the scope `admin`.".to_owned()
+            }
+            _ => format!("Needs a token, or a key with the scope `{}`.", scope.name()),
+        });
+        if A::OWNER_ONLY {
+            text.push_str(" For owners of the workspace.");
+        }
     }
     let mut paths = Paths::new();
     for method in P::methods() {

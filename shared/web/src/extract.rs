@@ -122,3 +122,23 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
         })))
     }
 }
+
+/// The cookies of a request.
+#[derive(Debug, Clone, Default)]
+pub struct Cookies(Vec<(String, String)>);
+
+impl Cookies {
+    /// The value of the first cookie of this name.
+    pub fn get(&self, name: &str) -> Option<String> {
+        self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone())
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Cookies {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let fields = parts.headers.get_all(http::header::COOKIE).iter().filter_map(|f| f.to_str().ok());
+        let pairs = fields.flat_map(|field| field.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        Ok(Self(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()))
+    }
+}

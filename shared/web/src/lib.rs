@@ -14,9 +14,9 @@ mod run;
 pub use access::{Access, Admin, Caller, Guarded, Public};
 pub use document::{ProblemDocument, fragment};
 pub use endpoint::Endpoint;
-pub use extract::{IdempotencyKey, Json, Path, Query};
+pub use extract::{Cookies, IdempotencyKey, Json, Path, Query};
 pub use limit::Class;
-pub use respond::{Answer, Created, Problem};
+pub use respond::{Answer, Created, Landing, Problem, WithCookies};
 pub use run::{prepare, run};
 
 pub use axum::extract::State;
@@ -30,8 +30,8 @@ pub mod __private {
 /// What almost every function crate names.
 pub mod prelude {
     pub use crate::{
-        Admin, Answer, Caller, Created, Endpoint, IdempotencyKey, Json, Path, Problem, ProblemDocument,
-        Public, Query, State, StatusCode,
+        Admin, Answer, Caller, Cookies, Created, Endpoint, IdempotencyKey, Json, Landing, Path, Problem,
+        ProblemDocument, Public, Query, State, StatusCode, WithCookies,
     };
     pub use piecework_core::{Feature, Page, PageQuery};
 }

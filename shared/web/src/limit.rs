@@ -17,7 +17,7 @@ use piecework_core::{Kind, Problem as Cause, Settings, UserId, hex, now, setting
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
-/// How long the table may take to count before the request goes on uncounted.
+/// How long the table may take to count.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Subjects that a sandbox remembers; beyond, it forgets those of other windows, then all.
 const REMEMBERED: usize = 10_000;
@@ -53,6 +53,8 @@ struct Policy {
     window: i64,
     /// Requests that a sandbox counts before it tells the table.
     share: u32,
+    /// Whether every request is counted in the table, or refused.
+    exact: bool,
 }
 
 /// The policies and what each allows unless `RATE_LIMITS` says otherwise: requests, seconds, and whether every one is counted
@@ -82,7 +84,7 @@ fn policies(class: Class, text: Option<&str>) -> Result<(Policy, Policy), Settin
     }
     let policy = |at: usize| {
         let (name, quota, window, exact) = table[at];
-        Policy { name, quota, window, share: if exact { 1 } else { (quota / SHARES).max(1) } }
+        Policy { name, quota, window, share: if exact { 1 } else { (quota / SHARES).max(1) }, exact }
     };
     Ok(match class {
         Class::Standard => (policy(0), policy(1)),
@@ -189,19 +191,25 @@ impl Limiter {
             let key = Key::new(format!("RATE#{}#{}", policy.name, stored()), window.to_string());
             let update =
                 Update::at(key).add("n", untold.into()).set("expires_at", window + policy.window + KEPT);
-            match tokio::time::timeout(PATIENCE, tell(table.clone(), update)).await {
-                Ok(Ok(Some(n))) => {
+            let told = match tokio::time::timeout(PATIENCE, tell(table.clone(), update)).await {
+                Ok(Ok(told)) => told.ok_or_else(|| "it gave no sum".to_owned()),
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(_) => Err(format!("no answer within {PATIENCE:?}")),
+            };
+            match told {
+                Ok(n) => {
                     refused = n > policy.quota;
                     count.told = n;
                 }
-                // No limit is worth an outage: what cannot be counted passes.
-                Ok(Ok(None)) => tracing::warn!(policy = policy.name, "the counter was not moved"),
-                Ok(Err(error)) => {
-                    tracing::warn!(policy = policy.name, %error, "the request passes uncounted")
+                // What is counted exactly costs money or is worth guessing at: uncounted, it does not happen.
+                Err(cause) if policy.exact => {
+                    tracing::warn!(policy = policy.name, cause, "refused, for it cannot be counted");
+                    return Err(
+                        Cause::new(Kind::Unavailable).detail("Requests cannot be counted at present.")
+                    );
                 }
-                Err(_) => {
-                    tracing::warn!(policy = policy.name, "the counter takes too long; the request passes")
-                }
+                // No other limit is worth an outage.
+                Err(cause) => tracing::warn!(policy = policy.name, cause, "the request passes uncounted"),
             }
             self.learn(subject, count);
         }
@@ -341,16 +349,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_table_that_does_not_answer_lets_requests_pass() {
+    async fn a_table_that_does_not_answer_lets_requests_pass_that_need_not_be_counted_exactly() {
         let nobody = [
             ("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9"),
             ("AWS_ACCESS_KEY_ID", "a"),
             ("AWS_SECRET_ACCESS_KEY", "b"),
         ];
         let clients = Clients::with_values(nobody.map(|(n, v)| (n.to_owned(), v.to_owned())));
-        let table = Some((Table::new(&clients, "nowhere"), tell as Tell));
-        let limiter = Limiter::new(Class::Strict, table, &settings("strict=5/86400")).unwrap();
-        assert!(limiter.user(UserId::new(), &Meter::default()).await.is_ok());
+        // A share of one: every request is told to the table.
+        let limits = settings("standard=5/86400,strict=5/86400");
+        for (class, passes) in [(Class::Standard, true), (Class::Strict, false)] {
+            let table = Some((Table::new(&clients, "nowhere"), tell as Tell));
+            let limiter = Limiter::new(class, table, &limits).unwrap();
+            assert_eq!(limiter.user(UserId::new(), &Meter::default()).await.is_ok(), passes, "{class:?}");
+        }
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use axum::response::{IntoResponse, Response};
 use http::{
     HeaderValue, StatusCode,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION},
+    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION, SET_COOKIE},
 };
 use piecework_core::{Problem as Cause, idempotency::Reply};
 use serde::Serialize;
@@ -92,6 +92,42 @@ impl IntoResponse for Answer {
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(location) = self.0.location.and_then(|l| l.parse().ok()) {
             response.headers_mut().insert(LOCATION, location);
+        }
+        response
+    }
+}
+
+/// Where a browser goes after this.
+#[derive(Debug)]
+pub enum Landing<T> {
+    /// Elsewhere: 303.
+    There(String),
+    /// Nowhere: 200 with this.
+    Here(T),
+}
+
+impl<T: Serialize> IntoResponse for Landing<T> {
+    fn into_response(self) -> Response {
+        match self {
+            Self::There(to) => (StatusCode::SEE_OTHER, [(LOCATION, to)]).into_response(),
+            Self::Here(body) => axum::Json(body).into_response(),
+        }
+    }
+}
+
+/// An answer with cookies: the values of `Set-Cookie` fields.
+#[derive(Debug)]
+pub struct WithCookies<T>(pub T, pub Vec<String>);
+
+impl<T: IntoResponse> IntoResponse for WithCookies<T> {
+    fn into_response(self) -> Response {
+        let mut response = self.0.into_response();
+        for cookie in self.1 {
+            match cookie.parse() {
+                Ok(cookie) => drop(response.headers_mut().append(SET_COOKIE, cookie)),
+                // Ours are plain text.
+                Err(_) => tracing::error!("a cookie that is no header field"),
+            }
         }
         response
     }

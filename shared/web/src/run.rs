@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, process::ExitCode, sync::Arc, time::Instant};
 
-use account::Account;
+use account::Authenticator;
 use aws::{Clients, Deps, Span, SpanKind, metrics};
 use axum::{
     Router,
@@ -61,7 +61,7 @@ pub fn prepare<S: Deps>(endpoint: Endpoint<S>, settings: &Settings) -> Result<Se
     let policy = limiter.policy(endpoint.authenticates);
     let gate = Gate {
         limiter,
-        account: endpoint.authenticates.then(|| Account::new(settings, &clients)).transpose()?,
+        authenticator: endpoint.authenticates.then(|| Authenticator::new(settings, &clients)).transpose()?,
         cursors: CursorKey::of(settings)?,
     };
     let features = Features::of(settings)?;
@@ -84,6 +84,7 @@ pub fn prepare<S: Deps>(endpoint: Endpoint<S>, settings: &Settings) -> Result<Se
             let meter = Meter::default();
             let mut response = answer(inner, gate, meter.clone(), request).await;
             meter.dress(response.headers_mut(), policy.as_ref());
+            aws::report_errors().await;
             Ok(response)
         }
     })))

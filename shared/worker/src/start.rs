@@ -26,7 +26,14 @@ where
             Ok((D::new(settings, &clients)?, extra(settings, &clients)?))
         },
         |(deps, extra)| async move {
-            let service = service_fn(|event: LambdaEvent<Value>| handle(deps.clone(), extra.clone(), event));
+            let service = service_fn(|event: LambdaEvent<Value>| {
+                let work = handle(deps.clone(), extra.clone(), event);
+                async {
+                    let outcome = work.await;
+                    aws::report_errors().await;
+                    outcome
+                }
+            });
             lambda_runtime::run(service).await
         },
     )

@@ -1,6 +1,6 @@
 //! A stack in release mode and a customer of it who can pay.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, process::Command, time::Duration};
 
 use account::Scope;
 use billing::{Grant, GrantSource};
@@ -16,6 +16,17 @@ use crate::Outcome;
 
 /// How often a task is looked at.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// Builds functions that others are compared with, by their binaries' names.
+pub fn build_compared(root: &Path, binaries: &[&str]) -> Outcome<()> {
+    let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    build.args(["build", "--release", "--quiet", "-p", "bench"]);
+    build.args(binaries.iter().flat_map(|name| ["--bin", name]));
+    match build.current_dir(root).status()?.success() {
+        true => Ok(()),
+        false => Err("the functions to compare with do not build".into()),
+    }
+}
 
 /// A stack of the binaries that deploy, in a fresh folder.
 pub async fn stack(root: &Path, change: impl FnOnce(&mut StackOptions)) -> Outcome<Stack> {

@@ -5,7 +5,6 @@ use std::{
     fs,
     io::{Cursor, Write as _},
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use clap::Args;
@@ -71,22 +70,7 @@ pub fn run(options: &Options) -> Outcome<bool> {
     let root = root();
     println!("Building the functions …");
     build_functions(&root, Profile::Release, true)?;
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
-    build.args([
-        "build",
-        "--release",
-        "--quiet",
-        "-p",
-        "bench",
-        "--bin",
-        "bench-hello",
-        "--bin",
-        "bench-two-gets",
-    ]);
-    if !build.current_dir(&root).status()?.success() {
-        return Err("the functions to compare with do not build".into());
-    }
+    api::build_compared(&root, &["bench-hello", "bench-two-gets"])?;
     println!("Memory and warm time, on a stack …");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let seen = runtime.block_on(on_a_stack(&root, options))?;
@@ -122,9 +106,6 @@ async fn on_a_stack(root: &Path, options: &Options) -> Outcome<Seen> {
             let mut env = stack.function_env(&function.name);
             // As deployed: log lines are JSON.
             env.retain(|name, _| name != "LOG_FORMAT" && name != "NO_COLOR");
-            env.insert("AWS_LAMBDA_FUNCTION_NAME".into(), function.name.clone());
-            env.insert("AWS_LAMBDA_FUNCTION_MEMORY_SIZE".into(), function.memory_mb.to_string());
-            env.insert("AWS_LAMBDA_FUNCTION_VERSION".into(), "$LATEST".into());
             let name = function.name.clone();
             Function { http: routed.contains(name.as_str()), binary: folder.join(&name), name, env }
         })

@@ -4,7 +4,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
-    process::Command,
     time::{Duration, Instant},
 };
 
@@ -312,12 +311,7 @@ pub fn run(options: &Options) -> Outcome<bool> {
     let root = root();
     println!("Building the functions …");
     build_functions(&root, Profile::Release, true)?;
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
-    build.args(["build", "--release", "--quiet", "-p", "bench", "--bin", "bench-hello"]);
-    if !build.current_dir(&root).status()?.success() {
-        return Err("hello does not build".into());
-    }
+    api::build_compared(&root, &["bench-hello"])?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let (free, limited) = runtime.block_on(both(&root, options))?;
     let (text, kept) = tables(options, &free, &limited);

@@ -124,13 +124,13 @@ pub async fn everything(stack: &Stack) -> Vec<String> {
             all.push(format!("{table}: {item:?}"));
         }
     }
-    let s3 = stack.s3().handle();
+    let objects = stack.objects();
     for bucket in ["VerifyBucket", "ExportBucket"] {
         let bucket = stack.bucket(bucket).unwrap();
-        for object in s3.list(bucket).await.unwrap() {
+        for key in objects.list(bucket).await.unwrap() {
             // One that is being erased may be gone by now.
-            let body = s3.read(bucket, &object.key).await.unwrap_or_default();
-            all.push(format!("object {}: {}", object.key, String::from_utf8_lossy(&body)));
+            let body = objects.read(bucket, &key).await.unwrap_or_default();
+            all.push(format!("object {key}: {}", String::from_utf8_lossy(&body)));
         }
     }
     all

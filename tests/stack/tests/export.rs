@@ -73,8 +73,7 @@ fn rows(files: &BTreeMap<String, Vec<u8>>, name: &str) -> Vec<Value> {
 
 /// What lies in the bucket of exports.
 async fn objects(stack: &Stack) -> Vec<String> {
-    let objects = stack.s3().handle().list(stack.bucket("ExportBucket").unwrap()).await.unwrap();
-    objects.into_iter().map(|object| object.key).collect()
+    stack.objects().list(stack.bucket("ExportBucket").unwrap()).await.unwrap()
 }
 
 #[test]

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use local::Stack;
-use local_sqs::SendOptions;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -42,7 +41,7 @@ async fn tidy_up(stack: &Stack) {
         let dead = stack.queue_url(&queue.replace("Queue", "DeadLetters")).unwrap();
         let messages = stack.sqs().receive(&dead, 10, Duration::ZERO).await.unwrap();
         let handles: Vec<_> = messages.iter().map(|m| m.receipt_handle.clone()).collect();
-        stack.sqs().delete_batch(&dead, handles).await.unwrap();
+        stack.sqs().delete(&dead, handles).await.unwrap();
     }
 }
 
@@ -59,9 +58,9 @@ fn messages_that_are_not_ours_are_put_aside_where_health_shows_them() {
 
         for (queue, bodies) in strange() {
             let url = stack.queue_url(queue).unwrap();
-            stack.sqs().send(&url, "no JSON at all {", SendOptions::default()).await.unwrap();
+            stack.sqs().send(&url, "no JSON at all {").await.unwrap();
             for body in bodies {
-                stack.sqs().send(&url, body.to_string(), SendOptions::default()).await.unwrap();
+                stack.sqs().send(&url, &body.to_string()).await.unwrap();
             }
         }
         let report = until("all of them are put aside", || async {

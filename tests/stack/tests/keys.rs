@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{App, run, until};
 
 /// Every route that asks who calls: method, path, and the scope it needs.
-const GUARDED: [(&str, &str, &str); 31] = [
+const GUARDED: [(&str, &str, &str); 32] = [
     ("POST", "/v1/verify", "verify"),
     ("POST", "/v1/verification/tasks", "verify"),
     ("POST", "/v1/verification/uploads", "verify"),
@@ -24,6 +24,7 @@ const GUARDED: [(&str, &str, &str); 31] = [
     ("GET", "/v1/account/credits/history", "credits"),
     ("GET", "/v1/api-keys", "keys"),
     ("DELETE", "/v1/api-keys/{id}", "keys"),
+    ("GET", "/v1/me", "read"),
     ("GET", "/v1/admin/verification/tasks", "admin"),
     ("POST", "/v1/workspaces", "workspaces"),
     ("GET", "/v1/workspaces", "workspaces"),
@@ -238,5 +239,94 @@ fn a_bearer_token_is_as_good_as_the_header() {
         let request = app.anonymous(Method::GET, "/v1/account/credits");
         let request = request.header("authorization", format!("Basic {}", app.key));
         app.send(request).await.problem(401, "unauthenticated");
+    });
+}
+
+#[test]
+fn a_rolled_key_works_on_for_its_grace_and_the_new_one_from_now() {
+    run(async {
+        let app = App::new().await;
+        let body = json!({ "name": "nightly", "scopes": ["read", "credits"] });
+        let old = app.post("/v1/api-keys", &body).await.expect(201);
+        let (id, token) = (old["id"].as_str().unwrap(), old["token"].as_str().unwrap());
+        let path = format!("/v1/api-keys/{id}/roll");
+        let begun = jiff::Timestamp::now();
+        let answer = app.post(&path, &json!({ "grace_seconds": 2 })).await;
+        let new = answer.expect(201);
+        let location = format!("/v1/api-keys/{}", new["id"].as_str().unwrap());
+        assert_eq!(answer.header("location"), Some(location.as_str()));
+        assert_eq!((&new["name"], &new["scopes"]), (&old["name"], &old["scopes"]));
+        assert!(
+            new["id"] != old["id"] && new["token"] != old["token"] && new["expires_at"].is_null(),
+            "{new}"
+        );
+        app.holding(new["token"].as_str().unwrap()).get("/v1/account/credits").await.expect(200);
+        let keys = app.all("/v1/api-keys", 200).await;
+        let listed = keys.iter().find(|k| k["id"] == id).unwrap();
+        assert_eq!(listed["rolled_to"], new["id"], "{listed}");
+        app.post(&path, &json!({})).await.problem(409, "wrong-state");
+        let old = app.holding(token);
+        until("the end of the grace", || async {
+            let answer = old.get("/v1/account/credits").await;
+            (answer.status != 200).then(|| answer.problem(401, "unauthenticated"))
+        })
+        .await;
+        assert!(jiff::Timestamp::now() >= begun + jiff::SignedDuration::from_secs(2), "not before its time");
+    });
+}
+
+#[test]
+fn a_key_is_rolled_once_however_many_ask_and_never_beyond_its_own_end() {
+    run(async {
+        let app = App::new().await;
+        let end = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(3600);
+        let body = json!({ "name": "ends", "scopes": ["read"], "expires_at": end.to_string() });
+        let made = app.post("/v1/api-keys", &body).await.expect(201);
+        let path = format!("/v1/api-keys/{}/roll", made["id"].as_str().unwrap());
+        let roll = json!({ "grace_seconds": 2_592_000 });
+        let answers = futures::future::join_all((0..5).map(|_| app.post(&path, &roll))).await;
+        let made_keys = answers.iter().filter(|a| a.status == 201).count();
+        assert_eq!(made_keys, 1, "{answers:?}");
+        for answer in answers.iter().filter(|a| a.status != 201) {
+            answer.problem(409, "wrong-state");
+        }
+        let keys = app.all("/v1/api-keys", 200).await;
+        assert_eq!(keys.len(), 3, "the app's own, the old and the new");
+        let old = keys.iter().find(|k| k["id"] == made["id"]).unwrap();
+        assert_eq!(old["expires_at"], made["expires_at"], "{old}");
+    });
+}
+
+#[test]
+fn a_key_is_rolled_only_by_who_has_all_that_it_has_and_only_while_it_lives() {
+    run(async {
+        let (app, other) = (App::new().await, App::new().await);
+        let spare = async |scopes: Value| {
+            let made =
+                app.post("/v1/api-keys", &json!({ "name": "spare", "scopes": scopes })).await.expect(201);
+            format!("/v1/api-keys/{}", made["id"].as_str().unwrap())
+        };
+        let rich = spare(json!(["read", "verify"])).await;
+        let keeper = app.narrowed(&["keys", "read"]).await;
+        keeper.post(&format!("{rich}/roll"), &json!({})).await.problem(403, "forbidden");
+        other.post(&format!("{rich}/roll"), &json!({})).await.problem(404, "not-found");
+        app.narrowed(&["read", "verify"])
+            .await
+            .post(&format!("{rich}/roll"), &json!({}))
+            .await
+            .problem(403, "forbidden");
+        for wrong in [
+            json!({ "grace_seconds": 2_592_001 }),
+            json!({ "grace_seconds": -1 }),
+            json!({ "expires_at": "2020-01-01T00:00:00Z" }),
+            json!({ "scopes": ["admin"] }),
+        ] {
+            app.post(&format!("{rich}/roll"), &wrong).await.problem(400, "invalid-body");
+        }
+        assert_eq!(app.delete(&rich).await.status, 204);
+        app.post(&format!("{rich}/roll"), &json!({})).await.problem(409, "wrong-state");
+        app.post("/v1/api-keys/key_01j9z3k5m8n2p4q6r7s8t9v0wx/roll", &json!({}))
+            .await
+            .problem(404, "not-found");
     });
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use account::Scope;
 use futures::future::join_all;
 use local::Stack;
+use local_gate::{Fault, Rule};
 use reqwest::Method;
 use serde_json::json;
 
@@ -163,6 +164,33 @@ fn a_client_that_waits_as_told_gets_on() {
         }
         assert!(waited >= 1, "seven requests within one window of two");
         assert_eq!(app.balance().await["spent"], 7);
+        stack.stop().await;
+    });
+}
+
+#[test]
+fn what_cannot_be_counted_passes_if_it_reads_and_not_if_it_spends() {
+    run(async {
+        // Every request is told to the table.
+        let stack = limited("standard=10/86400,strict=10/86400").await;
+        let app = App::on(&stack, &[Scope::Verify, Scope::Read, Scope::Credits]).await;
+        // The key's last use is written once an hour, by whoever comes first.
+        app.get("/v1/account/credits").await.expect(200);
+        let before = app.belongings().await;
+        let email = json!({ "email": "ada@gmail.com" });
+        let uncounted = |function: &str| {
+            // The first call is for the key. The second is the counter's, and the SDK makes it three times.
+            let function = function.to_owned();
+            stack.gate().arm(Rule { function, nth: 2, times: 3, fault: Fault::Fail })
+        };
+        let armed = uncounted("verify-check-address");
+        app.post("/v1/verify", &email).await.problem(503, "unavailable");
+        assert!(armed.hit());
+        let armed = uncounted("billing-get-credits");
+        app.get("/v1/account/credits").await.expect(200);
+        assert!(armed.hit());
+        assert_eq!(app.belongings().await, before, "nothing was spent");
+        app.post("/v1/verify", &email).await.expect(200);
         stack.stop().await;
     });
 }

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 
 use account::Scope;
 use local_lambda::{InvocationReport, LogSink};
-use local_sqs::SendOptions;
 use serde_json::{Value, json};
 
 use crate::support::{App, run, start, until};
@@ -69,7 +68,7 @@ fn requests_messages_and_work_are_counted_in_the_log() {
         app.holding("bad").get("/v1/account/credits").await.problem(401, "unauthenticated");
         let body = json!({ "no": "event of ours" }).to_string();
         let queue = stack.queue_url("UsageQueue").unwrap();
-        stack.sqs().send(&queue, body, SendOptions::default()).await.unwrap();
+        stack.sqs().send(&queue, &body).await.unwrap();
         let sums = until("all metrics", || async {
             let sums = sums(&kept.0.lock().unwrap());
             let there = |name: &str, metric: &str| sums.contains_key(&(name.to_owned(), metric.to_owned()));

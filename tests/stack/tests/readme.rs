@@ -85,5 +85,5 @@ fn the_readmes_requests_give_the_answers_that_it_shows() {
             _ => {}
         }
     }
-    assert_eq!(checked, 3, "the README shows three answers");
+    assert_eq!(checked, 4, "the README shows four answers");
 }

@@ -145,7 +145,6 @@ fn s3(head: &Parts) -> Wanted {
         _ => "PutObject",
     };
     let resource = match key.is_empty() {
-        true if operation == "DeleteObject" => format!("arn:aws:s3:::{bucket}/*"),
         true => format!("arn:aws:s3:::{bucket}"),
         false => format!("arn:aws:s3:::{bucket}/{key}"),
     };
@@ -157,7 +156,10 @@ fn s3(head: &Parts) -> Wanted {
         let name = source.split('?').next().unwrap_or_default();
         Ask { action: "s3:GetObject".to_owned(), resource: format!("arn:aws:s3:::{name}") }
     });
-    let asks = std::iter::once(Ask { action: action.clone(), resource }).chain(source).collect();
+    // The keys of a deletion are in its body: the service asks for each of them.
+    let ask =
+        (!(key.is_empty() && operation == "DeleteObject")).then(|| Ask { action: action.clone(), resource });
+    let asks = ask.into_iter().chain(source).collect();
     Wanted { operation: action, asks }
 }
 

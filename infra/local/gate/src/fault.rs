@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -48,7 +48,8 @@ pub struct Rule {
 
 struct Armed {
     rule: Rule,
-    seen: AtomicU32,
+    /// Calls so far.
+    seen: u32,
     hit: Arc<AtomicBool>,
 }
 
@@ -64,12 +65,12 @@ impl Trigger {
 }
 
 #[derive(Default)]
-pub(crate) struct Plan(Mutex<Vec<Arc<Armed>>>);
+pub(crate) struct Plan(Mutex<Vec<Armed>>);
 
 impl Plan {
     pub fn arm(&self, rule: Rule) -> Trigger {
         let hit = Arc::new(AtomicBool::new(false));
-        lock(&self.0).push(Arc::new(Armed { rule, seen: AtomicU32::new(0), hit: Arc::clone(&hit) }));
+        lock(&self.0).push(Armed { rule, seen: 0, hit: Arc::clone(&hit) });
         Trigger(hit)
     }
 
@@ -80,9 +81,10 @@ impl Plan {
     /// The fault for this call of the function, if one is due. Every rule counts it.
     pub fn due(&self, function: &str, possible: impl Fn(Fault) -> bool) -> Option<Fault> {
         let mut due = None;
-        for armed in lock(&self.0).iter().filter(|a| a.rule.function == function && possible(a.rule.fault)) {
-            let n = armed.seen.fetch_add(1, Ordering::SeqCst) + 1;
-            if due.is_none() && (armed.rule.nth..armed.rule.nth + armed.rule.times).contains(&n) {
+        let mut plan = lock(&self.0);
+        for armed in plan.iter_mut().filter(|a| a.rule.function == function && possible(a.rule.fault)) {
+            armed.seen += 1;
+            if due.is_none() && (armed.rule.nth..armed.rule.nth + armed.rule.times).contains(&armed.seen) {
                 armed.hit.store(true, Ordering::SeqCst);
                 due = Some(armed.rule.fault);
             }

@@ -19,12 +19,14 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use ask::Ask;
+use ask::Wanted;
 pub use fault::{Fault, Rule, Trigger};
 pub use policy::{Grant, Policy, PolicyError};
 pub use service::Service;
@@ -44,8 +46,8 @@ pub struct Principal {
     pub policy: Policy,
 }
 
-/// Ends a sandbox by its number; `false` if it is gone.
-pub type Kill = Arc<dyn Fn(u64) -> bool + Send + Sync>;
+/// Ends a sandbox by its session token; `false` if it is gone.
+pub type Kill = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// Settings.
 #[derive(Default)]
@@ -56,6 +58,8 @@ pub struct GateOptions {
     pub region: String,
     /// Account in ARNs.
     pub account_id: String,
+    /// Longest visibility time-out that a function may set, for a service that knows no cap of its own.
+    pub visibility_cap: Option<Duration>,
 }
 
 /// A call of a function that came to the gate.
@@ -63,16 +67,12 @@ pub struct GateOptions {
 pub struct Call {
     /// The function.
     pub function: String,
-    /// Its sandbox, if it runs in one of the stack's own.
-    pub sandbox: Option<u64>,
     /// The operation in the service's words, such as `dynamodb:TransactWriteItems`.
     pub operation: String,
     /// What it asked to be allowed, action and resource.
     pub asks: Vec<Ask>,
     /// What was not allowed.
     pub denied: Option<Ask>,
-    /// The answer's status; none if the fault plan gave none.
-    pub status: Option<u16>,
     /// Read capacity units.
     pub read_units: f64,
     /// Write capacity units.
@@ -88,6 +88,8 @@ pub struct Gate(Arc<Shared>);
 pub(crate) struct Shared {
     options: GateOptions,
     kill: Mutex<Option<Kill>>,
+    /// Functions by the further keys that they were given.
+    admitted: Mutex<BTreeMap<String, String>>,
     plan: fault::Plan,
     calls: Mutex<VecDeque<Call>>,
     tasks: TaskTracker,
@@ -104,6 +106,7 @@ impl Gate {
         Self(Arc::new(Shared {
             options,
             kill: Mutex::default(),
+            admitted: Mutex::default(),
             plan: fault::Plan::default(),
             calls: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -114,6 +117,11 @@ impl Gate {
     /// How sandboxes are ended, once there is somebody who can.
     pub fn kill_with(&self, kill: Kill) {
         *lock(&self.0.kill) = Some(kill);
+    }
+
+    /// Says that an access key is a function's too, where each sandbox is given its own.
+    pub fn admit(&self, access_key: String, function: &str) {
+        lock(&self.0.admitted).insert(access_key, function.to_owned());
     }
 
     /// Lets calls to `service` that come to `listener` through to `upstream`.
@@ -128,14 +136,21 @@ impl Gate {
         principal.is_some_and(|p| p.policy.allows(ask))
     }
 
+    /// Whether the owner of an access key may do what only the service reads out of a request: a form's signature, the keys of a
+    /// deletion. A key that is no function's may do everything.
+    pub fn permits(&self, access_key: &str, ask: Ask) -> bool {
+        let Some(principal) = self.0.principal(access_key) else { return true };
+        let allowed = principal.policy.allows(&ask);
+        if !allowed {
+            let operation = ask.action.clone();
+            self.0.note(Call::new(principal, Wanted { operation, asks: vec![ask] }));
+        }
+        allowed
+    }
+
     /// The calls so far, oldest first; only the last 50,000.
     pub fn calls(&self) -> Vec<Call> {
         lock(&self.0.calls).iter().cloned().collect()
-    }
-
-    /// Forgets the calls so far.
-    pub fn clear(&self) {
-        lock(&self.0.calls).clear();
     }
 
     /// What was denied, by function.
@@ -172,7 +187,30 @@ impl Gate {
     }
 }
 
+impl Call {
+    fn new(principal: &Principal, Wanted { operation, asks }: Wanted) -> Self {
+        Self {
+            function: principal.name.clone(),
+            operation,
+            denied: asks.iter().find(|ask| !principal.policy.allows(ask)).cloned(),
+            asks,
+            read_units: 0.0,
+            write_units: 0.0,
+            wasted: 0,
+        }
+    }
+}
+
 impl Shared {
+    /// Whose access key it is.
+    fn principal(&self, access_key: &str) -> Option<&Principal> {
+        let function = lock(&self.admitted).get(access_key).cloned();
+        self.options.principals.iter().find(|p| match &function {
+            Some(function) => p.name == *function,
+            None => p.access_key == access_key,
+        })
+    }
+
     fn note(&self, call: Call) {
         let mut calls = lock(&self.calls);
         if calls.len() == MAX_CALLS {
@@ -181,8 +219,35 @@ impl Shared {
         calls.push_back(call);
     }
 
-    fn kill(&self, sandbox: Option<u64>) -> bool {
+    fn kill(&self, session: Option<&str>) -> bool {
         let kill = lock(&self.kill).clone();
-        sandbox.zip(kill).is_some_and(|(sandbox, kill)| kill(sandbox))
+        session.zip(kill).is_some_and(|(session, kill)| kill(session))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_service_asks_for_is_decided_and_a_denial_noted() {
+        let policies = json!([{ "Statement": { "Effect": "Allow", "Action": "s3:PutObject", "Resource": "arn:b/in/*" } }]);
+        let gate = Gate::new(GateOptions {
+            principals: vec![Principal {
+                name: "f".to_owned(),
+                access_key: "AKIDF".to_owned(),
+                role_arn: "arn:role".to_owned(),
+                policy: Policy::read(&policies).unwrap(),
+            }],
+            ..GateOptions::default()
+        });
+        let put = |key: &str| Ask { action: "s3:PutObject".to_owned(), resource: format!("arn:b/{key}") };
+        assert!(gate.permits("AKIDF", put("in/x")));
+        assert_eq!((gate.unused(), gate.denied()), (BTreeMap::new(), BTreeMap::new()));
+        assert!(!gate.permits("AKIDF", put("out/x")));
+        assert_eq!(gate.denied(), BTreeMap::from([("f".to_owned(), BTreeSet::from([put("out/x")]))]));
+        assert!(gate.permits("the stack's own", put("out/x")));
     }
 }

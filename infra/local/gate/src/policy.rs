@@ -101,11 +101,6 @@ impl Policy {
         let unused = self.allow.iter().filter(|(_, used)| !used.load(Ordering::Relaxed));
         unused.map(|(grant, _)| grant.clone()).collect()
     }
-
-    /// Everything that is allowed.
-    pub fn grants(&self) -> impl Iterator<Item = &Grant> {
-        self.allow.iter().map(|(grant, _)| grant)
-    }
 }
 
 /// One value or a list of them.

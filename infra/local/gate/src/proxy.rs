@@ -1,28 +1,27 @@
 //! From a caller to the service and back.
 
-use std::{net::SocketAddr, pin::pin, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, Uri, header, request::Parts, uri::PathAndQuery};
 use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
-    rt::{TokioExecutor, TokioIo},
+    rt::TokioExecutor,
 };
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::net::TcpListener;
 use url::form_urlencoded;
 
 use crate::{
     Ask, Call, Fault, Principal, Service, Shared, answer,
-    ask::{Place, Wanted, wanted},
+    ask::{Place, wanted},
 };
 
 /// A body that is not read: an object on its way in or out.
 type Body = BoxBody<Bytes, hyper::Error>;
-type Upstream = Client<HttpConnector, Body>;
 
 /// Object bodies up to this size are held, so that a call can be repeated; larger ones are passed on as they come.
 const HELD: u64 = 8 * 1024 * 1024;
@@ -44,147 +43,162 @@ pub(crate) async fn serve(
 ) {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
-    let client: Upstream = Client::builder(TokioExecutor::new()).build(connector);
-    let mut connections = JoinSet::new();
-    loop {
-        while connections.try_join_next().is_some() {}
-        let stream = tokio::select! {
-            biased;
-            () = shared.stop.cancelled() => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    // Out of descriptors, or reset before it was accepted: neither ends the gate.
-                    tracing::warn!(%error, "accept");
-                    tokio::task::yield_now().await;
-                    continue;
-                }
-            },
-        };
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY");
-        }
-        let (shared, client) = (Arc::clone(&shared), client.clone());
-        connections.spawn(async move {
-            let stop = shared.stop.clone();
-            let service = service_fn(move |request| {
-                pass(Arc::clone(&shared), client.clone(), service, upstream, request)
-            });
-            let connection =
-                http1::Builder::new().max_headers(1024).serve_connection(TokioIo::new(stream), service);
-            let mut connection = pin!(connection);
-            tokio::select! {
-                ended = connection.as_mut() => if let Err(error) = ended {
-                    tracing::debug!(%error, "connection");
-                },
-                () = stop.cancelled() => {}
-            }
-        });
-    }
-    connections.shutdown().await;
+    let client = Client::builder(TokioExecutor::new()).build(connector);
+    let stop = shared.stop.clone();
+    let way = Arc::new(Way { shared, client, service, upstream });
+    let pass = |_| {
+        let way = Arc::clone(&way);
+        service_fn(move |request| Arc::clone(&way).pass(request))
+    };
+    local_serve::serve(listener, stop, Duration::ZERO, pass).await;
 }
 
-async fn pass(
+/// The way to one service.
+struct Way {
     shared: Arc<Shared>,
-    client: Upstream,
+    client: Client<HttpConnector, Body>,
     service: Service,
     upstream: SocketAddr,
-    request: Request<Incoming>,
-) -> Result<Response<Body>, Cut> {
-    let (mut head, body) = request.into_parts();
-    let caller = Caller::of(&head);
-    let principal =
-        shared.options.principals.iter().find(|p| Some(&p.access_key) == caller.access_key.as_ref());
-    // Nothing waits for a 100 here.
-    head.headers.remove(header::EXPECT);
-    let Some(principal) = principal else {
-        return Ok(forward(&client, upstream, &head, body.boxed()).await);
-    };
-    let held = service != Service::S3 || length(&head.headers).is_some_and(|n| n <= HELD);
-    let (mut body, large) = match held {
-        true => (body.collect().await?.to_bytes(), None),
-        false => (Bytes::new(), Some(body)),
-    };
-    let place = Place { region: &shared.options.region, account_id: &shared.options.account_id };
-    let Wanted { operation, asks } = wanted(service, &head, &body, &place);
-    let mut call = Call {
-        function: principal.name.clone(),
-        sandbox: caller.sandbox,
-        operation,
-        denied: asks.iter().find(|ask| !principal.policy.allows(ask)).cloned(),
-        asks,
-        status: None,
-        read_units: 0.0,
-        write_units: 0.0,
-        wasted: 0,
-    };
-    if let Some(ask) = &call.denied {
-        tracing::warn!(function = call.function, ask.action, ask.resource, "denied");
-        let response = answer::denied(service, &principal.role_arn, ask);
-        call.status = Some(response.status().as_u16());
-        shared.note(call);
-        return Ok(whole(response));
-    }
-    // A presigned link is used by a client of ours, not by the function that signed it.
-    let fault = match caller.presigned {
-        true => None,
-        false => shared.plan.due(&principal.name, |f| answer::possible(service, &call.operation, f)),
-    };
-    if service == Service::DynamoDb {
-        body = with_capacity(body);
-    }
-    let send = async |body: Body| forward(&client, upstream, &head, body).await;
-    let full = || Full::new(body.clone()).map_err(|never| match never {}).boxed();
-    match fault {
-        Some(Fault::KillBefore) if shared.kill(caller.sandbox) => {
-            shared.note(call);
-            // Until the process is gone and its connection with it: nothing may answer in its place.
-            return std::future::pending().await;
-        }
-        Some(Fault::Drop) => {
-            shared.note(call);
-            return Err(Cut::Planned);
-        }
-        Some(Fault::Delay(time)) => tokio::time::sleep(time).await,
-        Some(Fault::Repeat) if large.is_none() => {
-            let _ = send(full()).await.into_body().collect().await;
-        }
-        Some(fault) => {
-            if let Some(response) = answer::refusal(service, &call.operation, fault, parts(&body)) {
-                call.status = Some(response.status().as_u16());
-                shared.note(call);
-                return Ok(whole(response));
-            }
-        }
-        None => {}
-    }
-    let response = match large {
-        Some(body) => send(body.boxed()).await,
-        None => send(full()).await,
-    };
-    call.status = Some(response.status().as_u16());
-    let response = match service {
-        Service::DynamoDb => {
-            let (head, body) = response.into_parts();
-            let body = body.collect().await?.to_bytes();
-            call.weigh(&body);
-            whole(Response::from_parts(head, body))
-        }
-        Service::S3 if response.status() == StatusCode::NOT_FOUND => hide_absence(&call, principal, response),
-        _ => response,
-    };
-    shared.note(call);
-    match fault {
-        Some(Fault::KillAfter) if shared.kill(caller.sandbox) => std::future::pending().await,
-        Some(Fault::LoseAnswer) => Err(Cut::Planned),
-        _ => Ok(response),
+}
+
+/// A function's call on its way: what goes to the service, and who sent it.
+struct Passing<'a> {
+    principal: &'a Principal,
+    caller: &'a Caller,
+    head: &'a Parts,
+    body: Bytes,
+    /// A body too large to hold, in place of `body`.
+    large: Option<Incoming>,
+}
+
+impl Passing<'_> {
+    /// The body once more.
+    fn again(&self) -> Body {
+        full(self.body.clone())
     }
 }
 
-/// Who calls, by the signature's credential. The services verify signatures.
+impl Way {
+    async fn pass(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
+        let (mut head, body) = request.into_parts();
+        let caller = Caller::of(&head);
+        let principal = caller.access_key.as_deref().and_then(|key| self.shared.principal(key));
+        // Nothing waits for a 100 here.
+        head.headers.remove(header::EXPECT);
+        let Some(principal) = principal else {
+            return Ok(self.forward(&head, body.boxed()).await);
+        };
+        let held = self.service != Service::S3 || length(&head.headers).is_some_and(|n| n <= HELD);
+        let (body, large) = match held {
+            true => (body.collect().await?.to_bytes(), None),
+            false => (Bytes::new(), Some(body)),
+        };
+        let options = &self.shared.options;
+        let place = Place { region: &options.region, account_id: &options.account_id };
+        let call = Call::new(principal, wanted(self.service, &head, &body, &place));
+        if let Some(ask) = call.denied.clone() {
+            tracing::warn!(function = call.function, ask.action, ask.resource, "denied");
+            self.shared.note(call);
+            return Ok(whole(answer::denied(self.service, &principal.role_arn, &ask)));
+        }
+        let body = match options.visibility_cap {
+            _ if self.service == Service::DynamoDb => with_capacity(body),
+            Some(cap) if call.operation == "sqs:ChangeMessageVisibility" => with_cap(body, cap),
+            _ => body,
+        };
+        self.disturb(call, Passing { principal, caller: &caller, head: &head, body, large }).await
+    }
+
+    /// Lets a call that is allowed through, with what the fault plan wants of it.
+    async fn disturb(&self, call: Call, passing: Passing<'_>) -> Result<Response<Body>, Cut> {
+        let (shared, session) = (&self.shared, passing.caller.session.as_deref());
+        // A presigned link is used by a client of ours, not by the function that signed it.
+        let fault = match passing.caller.presigned {
+            true => None,
+            false => shared.plan.due(&call.function, |f| answer::possible(self.service, &call.operation, f)),
+        };
+        match fault {
+            Some(Fault::KillBefore) if shared.kill(session) => {
+                shared.note(call);
+                // Until the process is gone and its connection with it: nothing may answer in its place.
+                return std::future::pending().await;
+            }
+            Some(Fault::Drop) => {
+                shared.note(call);
+                return Err(Cut::Planned);
+            }
+            Some(Fault::Delay(time)) => tokio::time::sleep(time).await,
+            Some(Fault::Repeat) if passing.large.is_none() => {
+                let _ = self.forward(passing.head, passing.again()).await.into_body().collect().await;
+            }
+            Some(fault) => {
+                let refusal = answer::refusal(self.service, &call.operation, fault, parts(&passing.body));
+                if let Some(response) = refusal {
+                    shared.note(call);
+                    return Ok(whole(response));
+                }
+            }
+            None => {}
+        }
+        let response = self.carry_out(call, passing).await?;
+        match fault {
+            Some(Fault::KillAfter) if shared.kill(session) => std::future::pending().await,
+            Some(Fault::LoseAnswer) => Err(Cut::Planned),
+            _ => Ok(response),
+        }
+    }
+
+    /// Has the service do it, and notes what it cost.
+    async fn carry_out(&self, mut call: Call, mut passing: Passing<'_>) -> Result<Response<Body>, Cut> {
+        let body = match passing.large.take() {
+            Some(body) => body.boxed(),
+            None => passing.again(),
+        };
+        let response = self.forward(passing.head, body).await;
+        let response = match self.service {
+            Service::DynamoDb => {
+                let (head, body) = response.into_parts();
+                let body = body.collect().await?.to_bytes();
+                call.weigh(&body);
+                whole(Response::from_parts(head, body))
+            }
+            Service::S3 if response.status() == StatusCode::NOT_FOUND => {
+                hide_absence(&call, passing.principal, response)
+            }
+            _ => response,
+        };
+        self.shared.note(call);
+        Ok(response)
+    }
+
+    async fn forward(&self, head: &Parts, body: Body) -> Response<Body> {
+        let path = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        // The path was a path of a request that came in, so it is one.
+        let uri = format!("http://{}{path}", self.upstream).parse::<Uri>().unwrap_or_default();
+        let mut request = Request::new(body);
+        (*request.method_mut(), *request.uri_mut()) = (head.method.clone(), uri);
+        *request.headers_mut() = head.headers.clone();
+        // Framed anew: what the gate adds to a body must not be cut off. The service's own name stays, for it is signed.
+        if http_body::Body::size_hint(request.body()).exact().is_some() {
+            request.headers_mut().remove(header::CONTENT_LENGTH);
+        }
+        match self.client.request(request).await {
+            Ok(response) => response.map(|body| body.boxed()),
+            Err(error) => {
+                tracing::debug!(%error, "the service behind the gate");
+                let mut response = Response::new(Bytes::from_static(b"the service does not answer"));
+                *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+                whole(response)
+            }
+        }
+    }
+}
+
+/// Who calls, by the signature's credential. The signature is not verified here; S3 verifies it.
 struct Caller {
     access_key: Option<String>,
-    sandbox: Option<u64>,
+    /// The session token.
+    session: Option<String>,
     presigned: bool,
 }
 
@@ -201,14 +215,11 @@ impl Caller {
         let token = header("x-amz-security-token").or_else(|| param("X-Amz-Security-Token"));
         Self {
             access_key: credential.and_then(|c| c.split('/').next()).map(str::to_owned),
-            sandbox: token.and_then(|t| t.strip_prefix(SESSION)?.parse().ok()),
+            session: token,
             presigned: presigned.is_some(),
         }
     }
 }
-
-/// What a sandbox's session token begins with, before its number.
-const SESSION: &str = "sandbox-";
 
 fn length(headers: &HeaderMap) -> Option<u64> {
     match headers.get(header::CONTENT_LENGTH) {
@@ -217,30 +228,12 @@ fn length(headers: &HeaderMap) -> Option<u64> {
     }
 }
 
-async fn forward(client: &Upstream, upstream: SocketAddr, head: &Parts, body: Body) -> Response<Body> {
-    let path = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
-    // The path was a path of a request that came in, so it is one.
-    let uri = format!("http://{upstream}{path}").parse::<Uri>().unwrap_or_default();
-    let mut request = Request::new(body);
-    (*request.method_mut(), *request.uri_mut()) = (head.method.clone(), uri);
-    *request.headers_mut() = head.headers.clone();
-    // Framed anew: what the gate adds to a body must not be cut off. The service's own name stays, for it is signed.
-    if http_body::Body::size_hint(request.body()).exact().is_some() {
-        request.headers_mut().remove(header::CONTENT_LENGTH);
-    }
-    match client.request(request).await {
-        Ok(response) => response.map(|body| body.boxed()),
-        Err(error) => {
-            tracing::debug!(%error, "the service behind the gate");
-            let mut response = Response::new(Bytes::from_static(b"the service does not answer"));
-            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-            whole(response)
-        }
-    }
+fn full(body: Bytes) -> Body {
+    Full::new(body).map_err(|never| match never {}).boxed()
 }
 
 fn whole(response: Response<Bytes>) -> Response<Body> {
-    response.map(|body| Full::new(body).map_err(|never| match never {}).boxed())
+    response.map(full)
 }
 
 /// Asks DynamoDB what the call costs, unless the caller does.
@@ -250,6 +243,18 @@ fn with_capacity(body: Bytes) -> Bytes {
         return body;
     }
     [b"{\"ReturnConsumedCapacity\":\"TOTAL\",", &body[1..]].concat().into()
+}
+
+/// Hides a message for no longer than the cap.
+fn with_cap(body: Bytes, cap: Duration) -> Bytes {
+    const MEMBER: &str = "VisibilityTimeout";
+    match serde_json::from_slice::<Value>(&body) {
+        Ok(mut asked) if asked[MEMBER].as_u64().is_some_and(|seconds| seconds > cap.as_secs()) => {
+            asked[MEMBER] = cap.as_secs().into();
+            asked.to_string().into()
+        }
+        _ => body,
+    }
 }
 
 /// How many parts a transaction has.
@@ -296,5 +301,22 @@ fn hide_absence(call: &Call, principal: &Principal, response: Response<Body>) ->
             whole(answer::denied(Service::S3, &principal.role_arn, &list))
         }
         _ => response,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_hidden_no_longer_than_the_cap() {
+        let hidden = |seconds: &str| {
+            let body = Bytes::from(format!(r#"{{"QueueUrl":"q","VisibilityTimeout":{seconds}}}"#));
+            serde_json::from_slice::<Value>(&with_cap(body, Duration::from_secs(3))).unwrap()["VisibilityTimeout"]
+                .clone()
+        };
+        assert_eq!([hidden("900"), hidden("3"), hidden("0")], [3, 3, 0].map(Value::from));
+        let strange = Bytes::from_static(b"no JSON");
+        assert_eq!(with_cap(strange.clone(), Duration::from_secs(3)), strange);
     }
 }

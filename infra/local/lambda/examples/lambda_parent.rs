@@ -26,6 +26,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         log: Arc::new(Silent),
         account_id: "123456789012".into(),
         region: "eu-west-1".into(),
+        scratch: std::env::temp_dir(),
+        issue: None,
     };
     let lambda =
         Lambda::start(tokio::net::TcpListener::bind("127.0.0.1:0").await?, vec![spec], options).await?;

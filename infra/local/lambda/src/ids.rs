@@ -17,6 +17,11 @@ fn unique() -> u128 {
     u128::from(ulid::Generator::new().generate().unwrap_or(Ulid::nil()))
 }
 
+/// A session token of temporary credentials: opaque, as AWS's is.
+pub(crate) fn session_token() -> String {
+    BASE64_STANDARD.encode(unique().to_be_bytes())
+}
+
 /// A Lambda request id: a UUID (version 7, so that ids sort by time).
 pub(crate) fn request_id() -> String {
     let id = unique() & !(0xf << 76) & !(0x3 << 62) | (0x7 << 76) | (0x2 << 62);

@@ -14,6 +14,6 @@ mod types;
 pub use front::{Cors, Front, FrontOptions, Route};
 pub use service::Lambda;
 pub use types::{
-    Error, FunctionSpec, InvocationReport, InvokeError, LambdaOptions, LogSink, MAX_EVENT_BYTES,
+    Error, FunctionSpec, InvocationReport, InvokeError, Issue, LambdaOptions, LogSink, MAX_EVENT_BYTES,
     MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES, Outcome, SandboxInfo,
 };

@@ -1,7 +1,7 @@
 //! A sandbox: one process of a function, its Runtime API, its temporary folder and its output.
 
 use crate::{
-    FunctionSpec, LogSink, SandboxInfo,
+    FunctionSpec, Issue, LogSink, SandboxInfo,
     http1::serve,
     ids,
     runtime_api::{RuntimeApi, lock},
@@ -32,6 +32,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Longest log line passed on in one piece; CloudWatch cuts events at 256 KiB too.
 const MAX_LINE: usize = 256 * 1024;
+
+/// The variable by which a sandbox's calls to AWS tell whose they are.
+const SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
 
 /// A function and its sandboxes. Each sandbox is either idle or held together with a permit, and a new one is made
 /// only when none is idle, so that there are never more sandboxes than permits.
@@ -73,6 +76,8 @@ impl Function {
 /// One process.
 pub(crate) struct Sandbox {
     pub id: u64,
+    /// The session token of its credentials: whose calls are whose.
+    pub session: String,
     pub pid: u32,
     pub api: RuntimeApi,
     pub started: Instant,
@@ -90,6 +95,8 @@ pub(crate) struct Sandbox {
 pub(crate) struct Surroundings<'a> {
     pub log: &'a Arc<dyn LogSink>,
     pub region: &'a str,
+    pub scratch: &'a Path,
+    pub issue: Option<&'a Issue>,
     pub stop: &'a CancellationToken,
     pub tasks: &'a TaskTracker,
 }
@@ -102,15 +109,20 @@ impl Sandbox {
         around: Surroundings<'_>,
     ) -> std::io::Result<Arc<Self>> {
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
-        let folder = tempfile::Builder::new().prefix("lambda-").tempdir()?;
+        let folder = tempfile::Builder::new().prefix("lambda-").tempdir_in(around.scratch)?;
         let (task, tmp) = (folder.path().join("task"), folder.path().join("tmp"));
         std::fs::create_dir(&task)?;
         std::fs::create_dir(&tmp)?;
 
-        let started = Instant::now();
+        let mut variables = environment(&function.spec, around.region, id, &task, &tmp);
+        variables.insert(SESSION_TOKEN.to_owned(), ids::session_token());
+        if let Some(issue) = around.issue {
+            variables.extend(issue(function.spec.name.clone(), id).await?);
+        }
+        let (started, session) = (Instant::now(), variables[SESSION_TOKEN].clone());
         let mut child = Command::new(std::path::absolute(&function.spec.binary)?)
             .env_clear()
-            .envs(environment(&function.spec, around.region, id, &task, &tmp))
+            .envs(variables)
             .env("AWS_LAMBDA_RUNTIME_API", listener.local_addr()?.to_string())
             .current_dir(&task)
             .stdin(Stdio::null())
@@ -123,6 +135,7 @@ impl Sandbox {
             .spawn()?;
         let sandbox = Arc::new(Self {
             id,
+            session,
             pid: child.id().unwrap_or_default(),
             api: RuntimeApi::new(),
             started,
@@ -265,8 +278,6 @@ fn environment(
         ("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{}", spec.name)),
         ("AWS_LAMBDA_LOG_STREAM_NAME", format!("{date}/[$LATEST]{id:032x}")),
         ("AWS_REGION", region.to_owned()),
-        // Lambda's is opaque too; this one says whose calls are whose.
-        ("AWS_SESSION_TOKEN", format!("sandbox-{id}")),
         ("LAMBDA_RUNTIME_DIR", "/var/runtime".to_owned()),
         ("LAMBDA_TASK_ROOT", path(task)),
         ("TMPDIR", path(tmp)),

@@ -152,6 +152,14 @@ impl Lambda {
         self.shared.functions.values().find_map(find).is_some_and(|sandbox| sandbox.kill())
     }
 
+    /// Likewise, by the session token that its calls to AWS carry.
+    pub fn kill_session(&self, token: &str) -> bool {
+        let find = |function: &Arc<Function>| {
+            lock(&function.alive).values().find(|sandbox| sandbox.session == token).cloned()
+        };
+        self.shared.functions.values().find_map(find).is_some_and(|sandbox| sandbox.kill())
+    }
+
     /// Ends the sandboxes idle for at least `older_than`, and waits until they are gone.
     pub async fn retire_idle(&self, older_than: Duration) {
         let idle: Vec<_> = self.shared.functions.values().flat_map(|f| f.take_idle(older_than)).collect();
@@ -267,6 +275,8 @@ impl Shared {
                     let around = Surroundings {
                         log: &self.options.log,
                         region: &self.options.region,
+                        scratch: &self.options.scratch,
+                        issue: self.options.issue.as_ref(),
                         stop: &self.stop,
                         tasks: &self.tasks,
                     };

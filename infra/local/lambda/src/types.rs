@@ -1,6 +1,7 @@
 //! What goes into the service and what comes out: functions, sandboxes, reports, errors.
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use serde::{Serialize, Serializer};
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -30,6 +31,11 @@ pub struct FunctionSpec {
     pub max_concurrency: usize,
 }
 
+/// Gives a new sandbox of a function the keys of a session of its own, as variables (`AWS_ACCESS_KEY_ID` and so on), which go over all
+/// others. Takes the function's name and the sandbox's number.
+pub type Issue =
+    Arc<dyn Fn(String, u64) -> BoxFuture<'static, std::io::Result<Vec<(String, String)>>> + Send + Sync>;
+
 /// Settings of the whole service.
 pub struct LambdaOptions {
     /// Where the functions' output and the invocation reports go.
@@ -38,6 +44,11 @@ pub struct LambdaOptions {
     pub account_id: String,
     /// Region in ARNs and in the functions' environment.
     pub region: String,
+    /// A folder for the sandboxes' folders. Each is removed when its sandbox ends; whoever ends the whole process removes the rest.
+    pub scratch: PathBuf,
+    /// Where sandboxes get their keys. Without it they are those of the function's own variables, with a session token of the sandbox's
+    /// own.
+    pub issue: Option<Issue>,
 }
 
 /// Receives what functions write and how their invocations ended. Called from async tasks: must not block.

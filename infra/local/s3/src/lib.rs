@@ -110,7 +110,7 @@ impl S3Server {
             idle: idle_timeout,
         };
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        tasks.spawn(serve::accept(listener, api, stop.clone(), tasks.clone()));
+        tasks.spawn(serve::accept(listener, api, stop.clone()));
         Ok(Self {
             address,
             handle: S3Handle { store },

@@ -5,20 +5,16 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{Body, HttpResponse};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-use tower::{ServiceBuilder, ServiceExt as _, service_fn};
+use tower::{ServiceBuilder, service_fn};
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 
 use crate::api::Api;
 use crate::{form, guard, post};
-
-/// The pause after a failed accept, so that running out of file descriptors does not spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 #[derive(Clone)]
 struct Front {
@@ -27,51 +23,21 @@ struct Front {
 }
 
 /// Accepts connections until `stop`.
-pub(crate) async fn accept(listener: TcpListener, api: Api, stop: CancellationToken, tasks: TaskTracker) {
+pub(crate) async fn accept(listener: TcpListener, api: Api, stop: CancellationToken) {
     let mut s3 = S3ServiceBuilder::new(api.clone());
     s3.set_auth(api.gate.clone());
     s3.set_access(api.gate.clone());
     let front = Front { s3: s3.build(), api };
-    loop {
-        let stream = tokio::select! {
-            () = stop.cancelled() => return,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    tracing::warn!(%error, "could not accept a connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            },
-        };
-        // Head and body of an answer are two writes; without this the second waits for an acknowledgement.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "could not set TCP_NODELAY");
-        }
-        tasks.spawn(connection(stream, front.clone(), stop.clone()));
-    }
-}
-
-async fn connection(stream: TcpStream, front: Front, stop: CancellationToken) {
-    let service = ServiceBuilder::new().layer(cors()).service(service_fn(move |request| {
+    let service = |_| {
         let front = front.clone();
-        async move { Ok::<_, Infallible>(front.answer(request).await) }
-    }));
-    let service =
-        hyper::service::service_fn(move |request: Request<Incoming>| service.clone().oneshot(request));
-    let connection =
-        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
+        let answer = service_fn(move |request| {
+            let front = front.clone();
+            async move { Ok::<_, Infallible>(front.answer(request).await) }
+        });
+        TowerToHyperService::new(ServiceBuilder::new().layer(cors()).service(answer))
     };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection broke");
-    }
+    // However long an object takes: the handler ends an upload or a download that stands still.
+    local_serve::serve(listener, stop, Duration::MAX, service).await;
 }
 
 /// Any page may use a presigned URL: the signature is the permission, and no cookies are involved.

@@ -15,16 +15,13 @@ use crate::message::{
 };
 use crate::store::{Prepared, Queue, Registry};
 use crate::writer::Writer;
-use crate::{Authorize, CallContext};
 
 pub(crate) struct Engine {
     pub writer: Writer,
     pub queues: Arc<Registry>,
     pub endpoint: String,
     pub account: String,
-    pub arn_prefix: String,
     pub stopping: CancellationToken,
-    pub authorize: Option<Authorize>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -52,17 +49,6 @@ impl Engine {
 
     pub(crate) fn queue(&self, url: &str) -> Result<Arc<Queue>, SqsError> {
         self.queues.find(self.name(url)?)
-    }
-
-    /// Asks the hook.
-    pub(crate) fn allow(&self, access_key: Option<&str>, action: &str, name: &str) -> Result<(), SqsError> {
-        let Some(authorize) = &self.authorize else { return Ok(()) };
-        let context = CallContext {
-            access_key: access_key.map(str::to_owned),
-            action: format!("sqs:{action}"),
-            queue_arn: format!("{}{name}", self.arn_prefix),
-        };
-        authorize(&context).map_err(|denied| SqsError::AccessDenied(denied.message))
     }
 
     /// Checks a message against every rule of its queue, off the database thread.

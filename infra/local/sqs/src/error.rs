@@ -64,9 +64,6 @@ pub enum SqsError {
     /// A body that is not the JSON of the operation.
     #[error("The request body could not be read: {0}")]
     Serialization(String),
-    /// The authorisation hook said no.
-    #[error("{0}")]
-    AccessDenied(String),
     /// The database failed. Nothing of the request was kept.
     #[error("The database failed: {0}")]
     Database(Arc<rusqlite::Error>),
@@ -138,7 +135,6 @@ impl SqsError {
             Self::Serialization(_) => {
                 ("com.amazon.coral.service#SerializationException", "MalformedQueryString")
             }
-            Self::AccessDenied(_) => ("com.amazon.coral.service#AccessDeniedException", "AccessDenied"),
             Self::Database(_) => ("com.amazon.coral.service#InternalFailure", "InternalFailure"),
             Self::Stopped => ("com.amazon.coral.service#ServiceUnavailableException", "ServiceUnavailable"),
         }
@@ -162,7 +158,6 @@ impl SqsError {
     /// The HTTP status: 400, 403 for a denial, 5xx for our own faults.
     pub fn status(&self) -> u16 {
         match self {
-            Self::AccessDenied(_) => 403,
             Self::Database(_) => 500,
             Self::Stopped => 503,
             _ => 400,

@@ -34,9 +34,7 @@ pub(crate) fn router(engine: Arc<Engine>) -> Router {
 async fn serve(State(engine): State<Arc<Engine>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let answer = match to_bytes(body, LARGEST_REQUEST).await {
-        Ok(body) => {
-            Call { engine: &engine, access_key: access_key(&head.headers) }.run(&head.headers, &body).await
-        }
+        Ok(body) => Call { engine: &engine }.run(&head.headers, &body).await,
         Err(cause) => Err(SqsError::Serialization(cause.to_string())),
     };
     respond(answer)
@@ -66,13 +64,6 @@ fn respond(answer: Answer) -> Response {
     response
 }
 
-/// `AWS4-HMAC-SHA256 Credential=KEY/20260101/region/sqs/aws4_request, …`
-fn access_key(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let key = text.split_once("Credential=")?.1.split('/').next()?;
-    Some(key.to_owned())
-}
-
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, SqsError> {
     let body = if body.is_empty() { b"{}" } else { body };
     serde_json::from_slice(body).map_err(|cause| SqsError::Serialization(cause.to_string()))
@@ -84,7 +75,6 @@ fn value(of: impl serde::Serialize) -> Answer {
 
 struct Call<'a> {
     engine: &'a Arc<Engine>,
-    access_key: Option<String>,
 }
 
 impl Call<'_> {
@@ -95,72 +85,63 @@ impl Call<'_> {
             "CreateQueue" => self.create_queue(parse(body)?).await,
             "GetQueueUrl" => self.get_queue_url(&parse(body)?),
             "ListQueues" => self.list_queues(&parse(body)?),
-            "ListDeadLetterSourceQueues" => self.list_sources(&self.on(operation, body)?),
+            "ListDeadLetterSourceQueues" => self.list_sources(&self.on(body)?),
             "DeleteQueue" => {
-                let (queue, Nothing {}) = self.on(operation, body)?;
+                let (queue, Nothing {}) = self.on(body)?;
                 self.engine.writer.run(move |store| store.delete(&queue.name)).await.map(|()| Value::Null)
             }
             "PurgeQueue" => {
-                let (queue, Nothing {}) = self.on(operation, body)?;
+                let (queue, Nothing {}) = self.on(body)?;
                 self.engine.writer.run(move |store| store.purge(&queue.name)).await.map(|()| Value::Null)
             }
-            "GetQueueAttributes" => self.get_attributes(self.on(operation, body)?).await,
+            "GetQueueAttributes" => self.get_attributes(self.on(body)?).await,
             "SetQueueAttributes" => {
-                let (queue, SetAttributes { attributes }) = self.on(operation, body)?;
+                let (queue, SetAttributes { attributes }) = self.on(body)?;
                 let set = self.engine.writer.run(move |store| store.set_attributes(&queue.name, attributes));
                 set.await.map(|()| Value::Null)
             }
             "TagQueue" => {
-                let (queue, AddTags { tags }) = self.on(operation, body)?;
+                let (queue, AddTags { tags }) = self.on(body)?;
                 let set = self.engine.writer.run(move |store| store.set_tags(&queue.name, tags, &[]));
                 set.await.map(|()| Value::Null)
             }
             "UntagQueue" => {
-                let (queue, RemoveTags { tag_keys }) = self.on(operation, body)?;
+                let (queue, RemoveTags { tag_keys }) = self.on(body)?;
                 let remove = move |store: &mut crate::store::Store| {
                     store.set_tags(&queue.name, BTreeMap::new(), &tag_keys)
                 };
                 self.engine.writer.run(remove).await.map(|()| Value::Null)
             }
             "ListQueueTags" => {
-                let (queue, Nothing {}) = self.on(operation, body)?;
+                let (queue, Nothing {}) = self.on(body)?;
                 Ok(json!({ "Tags": queue.tags }))
             }
-            "SendMessage" => self.send(self.on(operation, body)?).await,
-            "SendMessageBatch" => self.send_batch(self.on("SendMessage", body)?).await,
-            "ReceiveMessage" => self.receive(self.on(operation, body)?).await,
+            "SendMessage" => self.send(self.on(body)?).await,
+            "SendMessageBatch" => self.send_batch(self.on(body)?).await,
+            "ReceiveMessage" => self.receive(self.on(body)?).await,
             "DeleteMessage" => {
-                let (queue, Handle { receipt_handle }) = self.on(operation, body)?;
+                let (queue, Handle { receipt_handle }) = self.on(body)?;
                 single(self.engine.delete(queue, vec![receipt_handle]).await?)
             }
-            "DeleteMessageBatch" => self.delete_batch(self.on("DeleteMessage", body)?).await,
+            "DeleteMessageBatch" => self.delete_batch(self.on(body)?).await,
             "ChangeMessageVisibility" => {
-                let (queue, change): (_, Visibility) = self.on(operation, body)?;
+                let (queue, change): (_, Visibility) = self.on(body)?;
                 let change = (change.receipt_handle, change.visibility_timeout);
                 single(self.engine.change_visibility(queue, vec![change]).await?)
             }
-            "ChangeMessageVisibilityBatch" => {
-                self.change_batch(self.on("ChangeMessageVisibility", body)?).await
-            }
+            "ChangeMessageVisibilityBatch" => self.change_batch(self.on(body)?).await,
             _ => Err(SqsError::UnknownOperation(target.to_owned())),
         }
     }
 
-    /// Reads a body that names a queue, asks whether the caller may, and finds the queue.
-    fn on<T: DeserializeOwned>(&self, action: &str, body: &[u8]) -> Result<(Arc<Queue>, T), SqsError> {
+    /// Reads a body that names a queue, and finds the queue.
+    fn on<T: DeserializeOwned>(&self, body: &[u8]) -> Result<(Arc<Queue>, T), SqsError> {
         let input: OnQueue<T> = parse(body)?;
         let url = input.queue_url.ok_or_else(|| SqsError::MissingParameter("QueueUrl".to_owned()))?;
-        let name = self.engine.name(&url)?;
-        self.allow(action, name)?;
-        Ok((self.engine.queues.find(name)?, input.rest))
-    }
-
-    fn allow(&self, action: &str, name: &str) -> Result<(), SqsError> {
-        self.engine.allow(self.access_key.as_deref(), action, name)
+        Ok((self.engine.queue(&url)?, input.rest))
     }
 
     async fn create_queue(&self, input: CreateQueue) -> Answer {
-        self.allow("CreateQueue", &input.queue_name)?;
         let url = self.engine.url(&input.queue_name);
         let CreateQueue { queue_name, attributes, tags } = input;
         self.engine.writer.run(move |store| store.create(&queue_name, attributes, tags)).await?;
@@ -168,7 +149,6 @@ impl Call<'_> {
     }
 
     fn get_queue_url(&self, input: &GetQueueUrl) -> Answer {
-        self.allow("GetQueueUrl", &input.queue_name)?;
         if input.owner.as_ref().is_some_and(|owner| *owner != self.engine.account) {
             return Err(SqsError::QueueDoesNotExist);
         }
@@ -177,7 +157,6 @@ impl Call<'_> {
     }
 
     fn list_queues(&self, input: &Page) -> Answer {
-        self.allow("ListQueues", "*")?;
         let all = self.engine.queues.all();
         let names = all.iter().map(|queue| queue.name.as_str());
         self.page("QueueUrls", names.filter(|name| name.starts_with(&input.queue_name_prefix)), input)

@@ -52,19 +52,16 @@ pub struct Options {
     pub account_id: String,
     /// For tests: no visibility timeout and no delay is longer than this.
     pub visibility_cap: Option<Duration>,
-    /// Asked before every operation that comes over HTTP; everything is allowed without it.
-    pub authorize: Option<Authorize>,
 }
 
 impl Default for Options {
-    /// In memory, `us-east-1`, account `000000000000`, no cap, everything allowed.
+    /// In memory, `us-east-1`, account `000000000000`, no cap.
     fn default() -> Self {
         Self {
             path: None,
             region: "us-east-1".to_owned(),
             account_id: "000000000000".to_owned(),
             visibility_cap: None,
-            authorize: None,
         }
     }
 }
@@ -76,31 +73,8 @@ impl std::fmt::Debug for Options {
             .field("region", &self.region)
             .field("account_id", &self.account_id)
             .field("visibility_cap", &self.visibility_cap)
-            .field("authorize", &self.authorize.is_some())
             .finish()
     }
-}
-
-/// Decides whether a call may go on.
-pub type Authorize = Arc<dyn Fn(&CallContext) -> Result<(), Denied> + Send + Sync>;
-
-/// Who wants to do what. Signatures are not checked; the key id is what the caller wrote.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CallContext {
-    /// The access key id of the `Authorization` header.
-    pub access_key: Option<String>,
-    /// The IAM action, such as `sqs:SendMessage`; a batch has the action of its single form.
-    pub action: String,
-    /// The queue, whether or not it exists; ends in `:*` for `ListQueues`.
-    pub queue_arn: String,
-}
-
-/// A refusal by [`Options::authorize`]; the caller sees `AccessDenied`, 403.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{message}")]
-pub struct Denied {
-    /// What the caller is told.
-    pub message: String,
 }
 
 /// Why the server did not start.
@@ -131,9 +105,8 @@ impl SqsServer {
         if address.ip().is_unspecified() {
             address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
         }
-        let Options { path, region, account_id, visibility_cap, authorize } = options;
-        let arn_prefix = format!("arn:aws:sqs:{region}:{account_id}:");
-        let prefix = arn_prefix.clone();
+        let Options { path, region, account_id, visibility_cap } = options;
+        let prefix = format!("arn:aws:sqs:{region}:{account_id}:");
         let open = move || Store::open(path.as_deref(), prefix, visibility_cap);
         let store = tokio::task::spawn_blocking(open).await.map_err(std::io::Error::other)?;
         let store = store.map_err(Error::Database)?;
@@ -145,9 +118,7 @@ impl SqsServer {
             queues,
             endpoint: format!("http://{address}"),
             account: account_id,
-            arn_prefix,
             stopping: stopping.clone(),
-            authorize,
         });
         let served = axum::serve(listener, http::router(engine.clone()))
             .with_graceful_shutdown(stopping.clone().cancelled_owned());

@@ -1,6 +1,7 @@
-//! DynamoDB: dynoxide over a SQLite file, and its streams.
+//! DynamoDB and its streams: dynoxide over a SQLite file, or another cloud's.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use dynoxide::Database;
@@ -14,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::wire::{Api, Wire};
 use crate::Error;
 use crate::template::model::Plain;
 
@@ -34,10 +36,17 @@ const TABLE_PROPERTIES: &[&str] = &[
     "ProvisionedThroughput",
 ];
 
-/// A running DynamoDB.
-pub struct Dynamo {
+/// DynamoDB.
+pub struct Dynamo(Side);
+
+enum Side {
+    Embedded(Embedded),
+    Elsewhere(Wire),
+}
+
+/// dynoxide, in this process.
+struct Embedded {
     database: Database,
-    endpoint: String,
     tasks: JoinSet<()>,
     stop: CancellationToken,
 }
@@ -46,9 +55,8 @@ impl Dynamo {
     /// Opens the database file and serves it.
     ///
     /// # Errors
-    /// If the file cannot be opened or the listener has no address.
+    /// If the file cannot be opened.
     pub async fn start(listener: TcpListener, path: PathBuf) -> Result<Self, Error> {
-        let endpoint = format!("http://{}", listener.local_addr()?);
         let database = blocking(move || open(&path)).await?;
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         let (db, token) = (database.clone(), stop.clone());
@@ -68,17 +76,12 @@ impl Dynamo {
                 }
             }
         });
-        Ok(Self { database, endpoint, tasks, stop })
+        Ok(Self(Side::Embedded(Embedded { database, tasks, stop })))
     }
 
-    /// Base URL.
-    pub fn endpoint(&self) -> &str {
-        &self.endpoint
-    }
-
-    /// The database itself, for what the wire cannot say.
-    pub fn database(&self) -> &Database {
-        &self.database
+    /// That of another cloud.
+    pub(crate) fn elsewhere(wire: Wire) -> Self {
+        Self(Side::Elsewhere(wire))
     }
 
     /// Makes the table unless it is there.
@@ -86,38 +89,77 @@ impl Dynamo {
     /// # Errors
     /// If the declaration is refused, or a table of that name has other keys or indexes.
     pub async fn ensure_table(&self, table: &Plain) -> Result<(), Error> {
-        let (database, table) = (self.database.clone(), table.clone());
-        blocking(move || ensure_table(&database, &table)).await
+        match &self.0 {
+            Side::Embedded(embedded) => {
+                let (database, table) = (embedded.database.clone(), table.clone());
+                blocking(move || ensure_table(&database, &table)).await
+            }
+            Side::Elsewhere(wire) => ensure_table_elsewhere(wire, table).await,
+        }
     }
 
     /// Reads the stream of a table.
     pub fn stream(&self, table: &str) -> TableStream {
-        TableStream { database: self.database.clone(), table: table.to_owned() }
+        let table = table.to_owned();
+        match &self.0 {
+            Side::Embedded(embedded) => {
+                TableStream(StreamSide::Embedded { database: embedded.database.clone(), table })
+            }
+            Side::Elsewhere(wire) => {
+                TableStream(StreamSide::Elsewhere { wire: wire.clone(), table, at: Mutex::default() })
+            }
+        }
     }
 
     /// Ends the server; requests in progress finish.
-    pub async fn stop(mut self) {
-        self.stop.cancel();
+    pub async fn stop(self) {
+        let Side::Embedded(mut embedded) = self.0 else { return };
+        embedded.stop.cancel();
         // A client that keeps half a request open must not keep the stack from ending.
-        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        let ended = async { while embedded.tasks.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(Duration::from_secs(1), ended).await;
     }
 }
 
+/// A place in a stream, after which to go on: digits, which only the service that gave them understands. [`START`] is before
+/// everything.
+pub(crate) type Position = String;
+
+/// Before the first record.
+pub(crate) const START: &str = "0";
+
 /// A table's stream: one shard, in the order of writing.
-#[derive(Clone)]
-pub struct TableStream {
-    database: Database,
-    table: String,
+pub struct TableStream(StreamSide);
+
+enum StreamSide {
+    Embedded { database: Database, table: String },
+    Elsewhere { wire: Wire, table: String, at: Mutex<Option<Reader>> },
+}
+
+/// An iterator of another cloud's, and the position where it goes on.
+struct Reader {
+    position: Position,
+    iterator: Value,
 }
 
 /// A stream record with its position.
 #[derive(Debug, Clone)]
 pub struct StreamRecord {
-    /// Position in the stream, larger than all before.
-    pub position: i64,
+    /// Position in the stream, after all before.
+    pub position: Position,
     /// The record as Lambda gets it, without `eventSourceARN`.
     pub json: Value,
+}
+
+impl StreamRecord {
+    /// Whether nothing has changed. DynamoDB writes no record of such a put or update ("Change data capture for DynamoDB Streams" in
+    /// the developer guide), dynoxide does; whoever follows a stream passes it over.
+    pub(crate) fn changes_nothing(&self) -> bool {
+        let images = &self.json["dynamodb"];
+        self.json["eventName"] == "MODIFY"
+            && images["OldImage"].is_object()
+            && images["OldImage"] == images["NewImage"]
+    }
 }
 
 impl TableStream {
@@ -125,35 +167,119 @@ impl TableStream {
     ///
     /// # Errors
     /// If the database does.
-    pub async fn after(&self, position: i64, limit: usize) -> Result<Vec<StreamRecord>, Error> {
-        let this = self.clone();
-        let read = move || -> Result<_, Error> {
-            let shard = dynoxide::streams::shard_id(&this.table);
-            let shard_iterator = encode_shard_iterator(&this.table, &shard, position);
-            let request = GetRecordsRequest { shard_iterator, limit: Some(limit) };
-            Ok(this.database.get_records(request)?.records)
-        };
-        blocking(read).await?.into_iter().map(record).collect()
+    pub async fn after(&self, position: &str, limit: usize) -> Result<Vec<StreamRecord>, Error> {
+        match &self.0 {
+            StreamSide::Embedded { database, table } => {
+                let place = || Error::DataDir(format!("{position} is no position in a stream"));
+                let position = position.parse().map_err(|_| place())?;
+                let (database, table) = (database.clone(), table.clone());
+                let read = move || -> Result<_, Error> {
+                    let shard = dynoxide::streams::shard_id(&table);
+                    let shard_iterator = encode_shard_iterator(&table, &shard, position);
+                    let request = GetRecordsRequest { shard_iterator, limit: Some(limit) };
+                    Ok(database.get_records(request)?.records)
+                };
+                blocking(read).await?.into_iter().map(record).collect()
+            }
+            StreamSide::Elsewhere { wire, table, at } => {
+                let kept = lock(at).take().filter(|reader| reader.position == position);
+                let iterator = match kept {
+                    Some(reader) => reader.iterator,
+                    None => iterator(wire, table, position).await?,
+                };
+                let input = json!({"ShardIterator": iterator, "Limit": limit.clamp(1, 1000)});
+                let answer = wire.call(Api::Streams, "GetRecords", &input).await?;
+                let records = answer["Records"].as_array().cloned().unwrap_or_default();
+                let records: Vec<_> = records.into_iter().map(foreign_record).collect();
+                let position = records.last().map_or(position, |last| last.position.as_str()).to_owned();
+                if answer["NextShardIterator"].is_string() {
+                    let iterator = answer["NextShardIterator"].clone();
+                    *lock(at) = Some(Reader { position, iterator });
+                }
+                Ok(records)
+            }
+        }
     }
 
-    /// The position of the newest record; 0 if there is none.
+    /// The position of the newest record; [`START`] if there is none.
     ///
     /// # Errors
     /// If the database does.
-    pub async fn latest(&self) -> Result<i64, Error> {
-        let this = self.clone();
-        let read = move || -> Result<_, Error> {
-            let request = json!({"StreamArn": dynoxide::streams::stream_arn(&this.table, "local")});
-            let described = this.database.describe_stream(serde_json::from_value(request)?)?;
-            let shard = described.stream_description.shards.into_iter().next();
-            Ok(shard.and_then(|s| s.sequence_number_range.ending_sequence_number))
-        };
-        Ok(blocking(read).await?.and_then(|s| stored(&s)).unwrap_or(0))
+    pub async fn latest(&self) -> Result<Position, Error> {
+        match &self.0 {
+            StreamSide::Embedded { database, table } => {
+                let (database, table) = (database.clone(), table.clone());
+                let read = move || -> Result<_, Error> {
+                    let request = json!({"StreamArn": dynoxide::streams::stream_arn(&table, "local")});
+                    let described = database.describe_stream(serde_json::from_value(request)?)?;
+                    let shard = described.stream_description.shards.into_iter().next();
+                    Ok(shard.and_then(|s| s.sequence_number_range.ending_sequence_number))
+                };
+                Ok(blocking(read).await?.and_then(|s| stored(&s)).unwrap_or(0).to_string())
+            }
+            // An open shard does not say where it ends: it is read to its end.
+            StreamSide::Elsewhere { .. } => {
+                let mut position = START.to_owned();
+                while let Some(last) = self.after(&position, 1000).await?.pop() {
+                    position = last.position;
+                }
+                Ok(position)
+            }
+        }
+    }
+
+    /// The shard's name.
+    pub(crate) fn shard_id(&self) -> String {
+        match &self.0 {
+            StreamSide::Embedded { table, .. } | StreamSide::Elsewhere { table, .. } => {
+                dynoxide::streams::shard_id(table)
+            }
+        }
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An iterator that goes on after a position of a stream's only shard. Records that the service has forgotten are passed over.
+async fn iterator(wire: &Wire, table: &str, position: &str) -> Result<Value, Error> {
+    let streams = wire.call(Api::Streams, "ListStreams", &json!({"TableName": table})).await?;
+    let stream = &streams["Streams"][0]["StreamArn"];
+    let described = wire.call(Api::Streams, "DescribeStream", &json!({"StreamArn": stream})).await?;
+    let shard = &described["StreamDescription"]["Shards"][0]["ShardId"];
+    let mut input = json!({"StreamArn": stream, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON"});
+    let horizon = input.clone();
+    if position != START {
+        input["ShardIteratorType"] = "AFTER_SEQUENCE_NUMBER".into();
+        input["SequenceNumber"] = position.into();
+    }
+    let given = match wire.call(Api::Streams, "GetShardIterator", &input).await {
+        Err(error) if error.code() == "TrimmedDataAccessException" => {
+            wire.call(Api::Streams, "GetShardIterator", &horizon).await
+        }
+        given => given,
+    };
+    Ok(given?["ShardIterator"].clone())
+}
+
+/// A record of the wire. Lambda writes the members of `userIdentity` small, the streams' own API large.
+fn foreign_record(mut json: Value) -> StreamRecord {
+    let identity = &json["userIdentity"];
+    if identity.is_object() {
+        let member = |names: [&str; 2]| names.iter().map(|n| &identity[*n]).find(|v| !v.is_null()).cloned();
+        json["userIdentity"] = json!({
+            "type": member(["type", "Type"]),
+            "principalId": member(["principalId", "PrincipalId"]),
+        });
+    }
+    let position = json["dynamodb"]["SequenceNumber"].as_str().unwrap_or(START).to_owned();
+    json["awsRegion"] = crate::REGION.into();
+    StreamRecord { position, json }
+}
+
 fn record(record: Record) -> Result<StreamRecord, Error> {
-    let position = stored(&record.dynamodb.sequence_number).unwrap_or_default();
+    let position = stored(&record.dynamodb.sequence_number).unwrap_or_default().to_string();
     let mut json = serde_json::to_value(record)?;
     json["awsRegion"] = crate::REGION.into();
     Ok(StreamRecord { position, json })
@@ -196,6 +322,34 @@ fn ensure_table(database: &Database, table: &Plain) -> Result<(), Error> {
         Err(dynoxide::DynoxideError::ResourceNotFoundException(_)) => {}
         Err(other) => return Err(other.into()),
     }
+    let refused = |reason: String| Error::Resource { id: table.id.to_string(), reason };
+    let request: CreateTableRequest =
+        serde_json::from_value(creation(table)).map_err(|e| refused(e.to_string()))?;
+    database.create_table(request).map_err(|e| refused(e.to_string()))?;
+    if let Some(request) = time_to_live(table) {
+        let request: UpdateTimeToLiveRequest = serde_json::from_value(request)?;
+        database.update_time_to_live(request).map_err(|e| refused(e.to_string()))?;
+    }
+    Ok(())
+}
+
+async fn ensure_table_elsewhere(wire: &Wire, table: &Plain) -> Result<(), Error> {
+    match wire.call(Api::DynamoDb, "DescribeTable", &json!({"TableName": table.name})).await {
+        Ok(found) => return same_keys(table, &found["Table"]),
+        Err(error) if error.code() == "ResourceNotFoundException" => {}
+        Err(other) => return Err(other.into()),
+    }
+    let refused =
+        |e: super::wire::WireError| Error::Resource { id: table.id.to_string(), reason: e.to_string() };
+    wire.call(Api::DynamoDb, "CreateTable", &creation(table)).await.map_err(refused)?;
+    if let Some(request) = time_to_live(table) {
+        wire.call(Api::DynamoDb, "UpdateTimeToLive", &request).await.map_err(refused)?;
+    }
+    Ok(())
+}
+
+/// The input of `CreateTable`.
+fn creation(table: &Plain) -> Value {
     let mut request = Map::from_iter([("TableName".to_owned(), Value::from(table.name.clone()))]);
     for key in TABLE_PROPERTIES {
         if let Some(value) = table.properties.get(*key) {
@@ -206,20 +360,18 @@ fn ensure_table(database: &Database, table: &Plain) -> Result<(), Error> {
         let stream = json!({"StreamEnabled": true, "StreamViewType": view});
         request.insert("StreamSpecification".to_owned(), stream);
     }
-    let refused = |reason: String| Error::Resource { id: table.id.to_string(), reason };
-    let request: CreateTableRequest =
-        serde_json::from_value(request.into()).map_err(|e| refused(e.to_string()))?;
-    database.create_table(request).map_err(|e| refused(e.to_string()))?;
+    request.into()
+}
+
+/// The input of `UpdateTimeToLive`, if the table wants it.
+fn time_to_live(table: &Plain) -> Option<Value> {
     let ttl = &table.properties["TimeToLiveSpecification"];
-    if ttl.is_object() {
-        let request = json!({"TableName": table.name, "TimeToLiveSpecification": {
+    ttl.is_object().then(|| {
+        json!({"TableName": table.name, "TimeToLiveSpecification": {
             "AttributeName": ttl["AttributeName"],
             "Enabled": ttl["Enabled"] == true || ttl["Enabled"] == "true",
-        }});
-        let request: UpdateTimeToLiveRequest = serde_json::from_value(request)?;
-        database.update_time_to_live(request).map_err(|e| refused(e.to_string()))?;
-    }
-    Ok(())
+        }})
+    })
 }
 
 /// A data folder from before a change of keys cannot be used: say so instead of failing in odd ways.
@@ -245,89 +397,4 @@ async fn blocking<T: Send + 'static>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::template::model::ResourceId;
-
-    fn table(sort_key: &str) -> Plain {
-        Plain {
-            id: ResourceId { stack: "s".into(), logical: "Table".into() },
-            name: "piecework-table".into(),
-            properties: json!({
-                "BillingMode": "PAY_PER_REQUEST",
-                "AttributeDefinitions": [
-                    {"AttributeName": "pk", "AttributeType": "S"},
-                    {"AttributeName": sort_key, "AttributeType": "S"},
-                ],
-                "KeySchema": [
-                    {"AttributeName": "pk", "KeyType": "HASH"},
-                    {"AttributeName": sort_key, "KeyType": "RANGE"},
-                ],
-                "StreamSpecification": {"StreamViewType": "NEW_AND_OLD_IMAGES"},
-                "TimeToLiveSpecification": {"AttributeName": "expires_at", "Enabled": true},
-            }),
-        }
-    }
-
-    async fn start(folder: &Path) -> Dynamo {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Dynamo::start(listener, folder.join("db.sqlite")).await.unwrap()
-    }
-
-    fn put(dynamo: &Dynamo, sk: &str, expires_at: &str) {
-        let item = json!({"pk": {"S": "p"}, "sk": {"S": sk}, "expires_at": {"N": expires_at}});
-        let request = json!({"TableName": "piecework-table", "Item": item});
-        dynamo.database().put_item(serde_json::from_value(request).unwrap()).unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_stream_is_read_from_any_position_and_goes_on_after_a_restart() {
-        let folder = tempfile::tempdir().unwrap();
-        let dynamo = start(folder.path()).await;
-        dynamo.ensure_table(&table("sk")).await.unwrap();
-        let stream = dynamo.stream("piecework-table");
-        assert_eq!(stream.latest().await.unwrap(), 0);
-        put(&dynamo, "a", "9999999999");
-        put(&dynamo, "b", "9999999999");
-        let all = stream.after(0, 10).await.unwrap();
-        assert_eq!(all.len(), 2);
-        assert_eq!(all[0].json["dynamodb"]["NewImage"]["sk"]["S"], "a");
-        assert_eq!(all[0].json["awsRegion"], "us-east-1");
-        assert_eq!(stream.latest().await.unwrap(), all[1].position);
-        assert_eq!(stream.after(all[0].position, 10).await.unwrap().len(), 1);
-        drop(stream);
-        dynamo.stop().await;
-
-        let dynamo = start(folder.path()).await;
-        dynamo.ensure_table(&table("sk")).await.unwrap();
-        put(&dynamo, "c", "9999999999");
-        let later = dynamo.stream("piecework-table").after(all[1].position, 10).await.unwrap();
-        assert_eq!(later.len(), 1);
-        assert_eq!(later[0].json["dynamodb"]["NewImage"]["sk"]["S"], "c");
-        dynamo.stop().await;
-    }
-
-    #[tokio::test]
-    async fn expired_items_are_removed_by_the_service_and_the_stream_says_so() {
-        let folder = tempfile::tempdir().unwrap();
-        let dynamo = start(folder.path()).await;
-        dynamo.ensure_table(&table("sk")).await.unwrap();
-        let yesterday = jiff::Timestamp::now().as_second() - 86_400;
-        put(&dynamo, "old", &yesterday.to_string());
-        assert_eq!(dynamo.database().sweep_ttl().unwrap(), 1);
-        let records = dynamo.stream("piecework-table").after(0, 10).await.unwrap();
-        assert_eq!(records[1].json["eventName"], "REMOVE");
-        assert_eq!(records[1].json["userIdentity"]["principalId"], "dynamodb.amazonaws.com");
-        dynamo.stop().await;
-    }
-
-    #[tokio::test]
-    async fn a_table_whose_keys_have_changed_is_refused_by_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let dynamo = start(folder.path()).await;
-        dynamo.ensure_table(&table("sk")).await.unwrap();
-        let changed = dynamo.ensure_table(&table("other")).await;
-        assert!(matches!(changed, Err(Error::TableChanged(name)) if name == "piecework-table"));
-        dynamo.stop().await;
-    }
-}
+mod tests;

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use local_s3::{ObjectEvent, Options, S3Handle, S3Server};
+use local_gate::{Ask, Gate};
+use local_s3::{CallContext, ObjectEvent, Options, S3Server};
 use local_sqs::SqsError;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
@@ -23,7 +24,7 @@ pub struct S3 {
 }
 
 impl S3 {
-    /// Serves the objects in `dir` to the given keys, and makes the buckets. The queues must be there.
+    /// Serves the objects in `dir` to the given keys as far as the gate permits, and makes the buckets. The queues must be there.
     ///
     /// # Errors
     /// If the store cannot be opened.
@@ -33,10 +34,12 @@ impl S3 {
         credentials: Vec<(String, String)>,
         buckets: &[Bucket],
         sqs: Sqs,
+        gate: Gate,
     ) -> Result<Self, Error> {
         let mut options = Options::new(dir, REGION, credentials);
         let (announced, runtime) = (buckets.to_vec(), Handle::current());
         options.on_event = Some(Arc::new(move |event| announce(&event, &announced, &sqs, &runtime)));
+        options.authorize = Some(Arc::new(move |call| gate.permits(call.access_key, ask(call))));
         let server = S3Server::start(listener, options).await?;
         for bucket in buckets {
             server.create_bucket(&bucket.name).await?;
@@ -44,20 +47,16 @@ impl S3 {
         Ok(Self { server })
     }
 
-    /// Base URL.
-    pub fn endpoint(&self) -> String {
-        self.server.endpoint()
-    }
-
-    /// The store without signatures.
-    pub fn handle(&self) -> S3Handle {
-        self.server.handle()
-    }
-
     /// Ends the server; requests in progress finish.
     pub async fn stop(self) {
         self.server.shutdown().await;
     }
+}
+
+/// The gate has decided about most calls before; a form's key and the keys of a deletion are seen here only.
+fn ask(call: &CallContext<'_>) -> Ask {
+    let place: Vec<&str> = call.bucket.into_iter().chain(call.key).collect();
+    Ask { action: call.action.to_owned(), resource: format!("arn:aws:s3:::{}", place.join("/")) }
 }
 
 /// Returns only when every queue has the message: until then the store keeps the event and tells it again.

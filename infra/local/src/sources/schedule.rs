@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Invoker;
 use crate::template::model::ScheduleSource;
-use crate::{ACCOUNT_ID, REGION};
+use crate::{ACCOUNT_ID, REGION, arn};
 
 /// Why an expression is not a schedule.
 #[derive(Debug, thiserror::Error)]
@@ -251,7 +251,7 @@ pub fn event(source: &ScheduleSource, time: Timestamp) -> Value {
         "account": ACCOUNT_ID,
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         "region": REGION,
-        "resources": [format!("arn:aws:{resource}:{REGION}:{ACCOUNT_ID}:rule/local")],
+        "resources": [arn(resource, "rule/local")],
         "detail": detail,
     })
 }

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::{Invoker, backoff, failed_items};
 use crate::services::sqs::Sqs;
 use crate::template::model::SqsSource;
-use crate::{ACCOUNT_ID, Error, REGION};
+use crate::{Error, REGION, arn};
 
 /// A synchronous invocation takes 6 MiB; the frame around the records needs a little of it.
 const MAX_EVENT_BYTES: usize = 6 * 1024 * 1024 - 1024;
@@ -162,7 +162,7 @@ impl SqsPoller {
     }
 
     fn pending(&self, message: Message) -> Pending {
-        let arn = format!("arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{}", self.source.queue);
+        let arn = arn("sqs", &self.source.queue);
         let event = record(&message, &arn);
         let bytes = event.to_string().len() + 1;
         Pending { id: message.message_id, handle: message.receipt_handle, event, bytes }

@@ -9,10 +9,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{InvocationError, Invoker, backoff, failed_items};
-use crate::services::dynamodb::{StreamRecord, TableStream};
+use crate::services::dynamodb::{Position, START, StreamRecord, TableStream};
 use crate::services::sqs::Sqs;
 use crate::template::model::StreamSource;
-use crate::{ACCOUNT_ID, Error, REGION, files};
+use crate::{Error, arn, files, stream_of};
 
 /// Pause between looks at an idle stream. AWS looks four times a second.
 const IDLE_POLL: Duration = Duration::from_millis(100);
@@ -60,15 +60,15 @@ impl StreamPoller {
         let mut position = self.start_position().await?;
         let mut idle = BUSY_POLL;
         while !self.stop.is_cancelled() {
-            let records = self.collect(position).await?;
+            let records = self.collect(&position).await?;
             match records.last() {
                 Some(last) => {
-                    position = last.position;
+                    position.clone_from(&last.position);
                     idle = BUSY_POLL;
-                    let wanted: Vec<_> =
-                        records.into_iter().filter(|r| self.source.filters.pass(&r.json)).collect();
+                    let wanted = |r: &StreamRecord| !r.changes_nothing() && self.source.filters.pass(&r.json);
+                    let wanted: Vec<_> = records.into_iter().filter(wanted).collect();
                     match wanted.is_empty() {
-                        true => self.reached(position)?,
+                        true => self.reached(&position)?,
                         false => self.deliver(wanted).await?,
                     }
                 }
@@ -81,27 +81,33 @@ impl StreamPoller {
         Ok(())
     }
 
-    async fn start_position(&self) -> Result<i64, Error> {
+    async fn start_position(&self) -> Result<Position, Error> {
         match std::fs::read_to_string(&self.checkpoint) {
             Ok(text) => {
-                let place = || Error::DataDir(format!("{} is not a position", self.checkpoint.display()));
-                return text.trim().parse().map_err(|_| place());
+                let text = text.trim();
+                return match !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+                    true => Ok(text.to_owned()),
+                    false => Err(Error::DataDir(format!("{} is not a position", self.checkpoint.display()))),
+                };
             }
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
             Err(e) => return Err(e.into()),
         }
-        let position = if self.source.from_start { 0 } else { self.stream.latest().await? };
+        let position = match self.source.from_start {
+            true => START.to_owned(),
+            false => self.stream.latest().await?,
+        };
         // Written at once, or LATEST would be a later one after a restart.
-        self.reached(position)?;
+        self.reached(&position)?;
         Ok(position)
     }
 
-    fn reached(&self, position: i64) -> Result<(), Error> {
-        Ok(files::replace(&self.checkpoint, position.to_string().as_bytes())?)
+    fn reached(&self, position: &str) -> Result<(), Error> {
+        Ok(files::replace(&self.checkpoint, position.as_bytes())?)
     }
 
     /// The next batch: full, or what there is when the window closes.
-    async fn collect(&self, position: i64) -> Result<Vec<StreamRecord>, Error> {
+    async fn collect(&self, position: &str) -> Result<Vec<StreamRecord>, Error> {
         let mut records = self.stream.after(position, self.source.batch_size).await?;
         let deadline = Instant::now() + self.source.window;
         while !records.is_empty() && records.len() < self.source.batch_size && Instant::now() < deadline {
@@ -124,10 +130,10 @@ impl StreamPoller {
             let done = self.attempt(&batch.records).await;
             let mut rest = batch.records.split_off(done);
             if let Some(last) = batch.records.last() {
-                self.reached(last.position)?;
+                self.reached(&last.position)?;
                 batch.attempts = 0;
             }
-            let Some(end) = rest.last().map(|r| r.position) else { continue };
+            let Some(end) = rest.last().map(|r| r.position.clone()) else { continue };
             // Splitting does not count as an attempt (Lambda developer guide, stream error handling).
             if self.source.bisect && rest.len() > 1 {
                 if done == 0 {
@@ -140,7 +146,7 @@ impl StreamPoller {
             let attempts = batch.attempts + 1;
             if self.source.max_retries.is_some_and(|max| attempts > max) {
                 self.give_up(&rest, attempts).await?;
-                self.reached(end)?;
+                self.reached(&end)?;
                 continue;
             }
             self.pause(backoff(attempts - 1)).await;
@@ -170,17 +176,13 @@ impl StreamPoller {
     }
 
     async fn invoke(&self, records: &[StreamRecord]) -> Result<bytes::Bytes, InvocationError> {
-        let arn = self.stream_arn();
+        let arn = arn("dynamodb", &stream_of(&self.source.table));
         let records = records.iter().map(|r| {
             let mut json = r.json.clone();
             json["eventSourceARN"] = arn.as_str().into();
             json
         });
         self.invoker.invoke(&self.function, &json!({"Records": records.collect::<Vec<Value>>()})).await
-    }
-
-    fn stream_arn(&self) -> String {
-        format!("arn:aws:dynamodb:{REGION}:{ACCOUNT_ID}:table/{}/stream/local", self.source.table)
     }
 
     /// What Lambda sends to the on-failure destination, which names the records but does not hold them.
@@ -195,18 +197,18 @@ impl StreamPoller {
         let Some(queue) = &self.source.on_failure else { return Ok(()) };
         let message = json!({
             "requestContext": {
-                "functionArn": format!("arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{}", self.function),
+                "functionArn": arn("lambda", &format!("function:{}", self.function)),
                 "condition": "RetryAttemptsExhausted",
                 "approximateInvokeCount": attempts,
             },
             "version": "1.0",
             "timestamp": jiff::Timestamp::now().to_string(),
             "DDBStreamBatchInfo": {
-                "shardId": dynoxide::streams::shard_id(&self.source.table),
+                "shardId": self.stream.shard_id(),
                 "startSequenceNumber": sequence_number(first),
                 "endSequenceNumber": sequence_number(last),
                 "batchSize": records.len(),
-                "streamArn": self.stream_arn(),
+                "streamArn": arn("dynamodb", &stream_of(&self.source.table)),
             },
         });
         self.sqs.send(queue, &message.to_string()).await

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::Endpoints;
-use crate::REGION;
 use crate::options::StackOptions;
 use crate::template::model::Function;
+use crate::{REGION, identity};
 
 /// The key of the stack itself and its users.
 pub(crate) const STACK_KEY: &str = "local-stack";
@@ -49,6 +49,14 @@ pub(crate) fn environment(
     // Whoever can be switched off is on.
     if let Some(features) = env.get_mut("FEATURES") {
         *features = piecework_core::Feature::ALL.map(piecework_core::Feature::name).join(",");
+    }
+    // Whoever takes tokens takes the stand-in's.
+    if let Some(issuers) = env.get_mut("IDENTITY_ISSUERS") {
+        *issuers = identity::issuers(&endpoints.issuer);
+    }
+    if env.contains_key("SSO_PROVIDERS") {
+        env.insert("SSO_PROVIDERS".to_owned(), identity::providers(&endpoints.issuer));
+        env.insert("SSO_SECRETS".to_owned(), identity::secrets());
     }
     if options.traces {
         env.insert("TRACES".to_owned(), "log".to_owned());

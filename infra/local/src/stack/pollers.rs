@@ -5,14 +5,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::options::StackOptions;
-use crate::services::dynamodb::Dynamo;
-use crate::services::sqs::Sqs;
+use crate::services::Services;
 use crate::sources::Invoker;
 use crate::sources::schedule::Timer;
 use crate::sources::sqs::SqsPoller;
 use crate::sources::stream::StreamPoller;
 use crate::template::model::{EventSource, Model, SourceKind};
-use crate::{ACCOUNT_ID, Error, REGION};
+use crate::{Error, arn, stream_of};
 
 /// The running pollers and the invocations that they have begun.
 #[derive(Default)]
@@ -26,12 +25,12 @@ impl Pollers {
         model: &Model,
         options: &StackOptions,
         data: &crate::data::Data,
-        dynamo: &Dynamo,
-        sqs: &Sqs,
+        services: &Services,
         invoker: &Invoker,
         gate: &Gate,
     ) -> Result<Self, Error> {
         let this = Self::default();
+        let (dynamo, sqs) = (&services.dynamo, &services.sqs);
         for source in &model.sources {
             permitted(source, gate)?;
             let (function, invoker) = (source.function.clone(), invoker.clone());
@@ -94,7 +93,6 @@ fn permitted(source: &EventSource, gate: &Gate) -> Result<(), Error> {
     if source.by_sam {
         return Ok(());
     }
-    let arn = |service: &str, name: &str| format!("arn:aws:{service}:{REGION}:{ACCOUNT_ID}:{name}");
     let asks = |actions: &[&str], resource: &str| -> Vec<Ask> {
         let ask = |action: &&str| Ask { action: (*action).to_owned(), resource: resource.to_owned() };
         actions.iter().map(ask).collect()
@@ -111,7 +109,7 @@ fn permitted(source: &EventSource, gate: &Gate) -> Result<(), Error> {
                 "dynamodb:GetShardIterator",
                 "dynamodb:ListStreams",
             ];
-            let resource = arn("dynamodb", &format!("table/{}/stream/local", stream.table));
+            let resource = arn("dynamodb", &stream_of(&stream.table));
             let failed = stream.on_failure.iter().flat_map(|q| asks(&["sqs:SendMessage"], &arn("sqs", q)));
             asks(&actions, &resource).into_iter().chain(failed).collect()
         }

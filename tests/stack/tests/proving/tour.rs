@@ -1,8 +1,10 @@
 //! Every route and every processor at work once, on a stack where nothing else happens, with the calls that each one made.
 
+mod account;
+
 use std::time::Duration;
 
-use account::Scope;
+use ::account::Scope;
 use local::Stack;
 use local_gate::{Call, Fault, Rule, Trigger};
 use reqwest::Method;
@@ -59,6 +61,8 @@ impl<'a> Tour<'a> {
         let mut tour = Tour { stack, app, steps: Vec::new(), seen: 0, fresh_keys };
         tour.ops().await;
         tour.keys_and_credits().await;
+        tour.me().await;
+        tour.sso().await;
         tour.workspaces().await;
         tour.check().await;
         tour.list().await;
@@ -115,100 +119,6 @@ impl<'a> Tour<'a> {
         self.forget();
         self.app.get("/nowhere").await.problem(404, "not-found");
         self.take("ANY (no such route)", "ops-refuse-route");
-    }
-
-    async fn keys_and_credits(&mut self) {
-        let request = self.request(Method::POST, "/v1/api-keys").await;
-        let request = request.json(&json!({ "name": "spare", "scopes": ["read"] }));
-        let spare = self.send("POST /v1/api-keys", "", request).await.json();
-        self.get("GET /v1/api-keys", "/v1/api-keys").await;
-        let path = format!("/v1/api-keys/{}", spare["id"].as_str().unwrap());
-        let request = self.request(Method::DELETE, &path).await;
-        self.send("DELETE /v1/api-keys/{id}", "", request).await;
-        self.get("GET /v1/account/credits", "/v1/account/credits").await;
-        self.get("GET /v1/account/credits/history", "/v1/account/credits/history").await;
-    }
-
-    /// A workspace from its beginning to its end, with somebody who comes, is promoted, takes over and lets go.
-    async fn workspaces(&mut self) {
-        let body = json!({ "name": "Tour" });
-        let request = self.request(Method::POST, "/v1/workspaces").await.json(&body);
-        let made = self.send("POST /v1/workspaces", "", request).await.json();
-        let path = format!("/v1/workspaces/{}", made["id"].as_str().unwrap());
-        for note in ["with an idempotency key", "a repeat of that"] {
-            let request = self.request(Method::POST, "/v1/workspaces").await.json(&body);
-            let request = request.header("idempotency-key", "a-workspace-of-the-tour");
-            self.send("POST /v1/workspaces", note, request).await;
-        }
-        self.get("GET /v1/workspaces", "/v1/workspaces").await;
-        let route = "/v1/workspaces/{id}";
-        self.get(&format!("GET {route}"), &path).await;
-        let request = self.request(Method::PATCH, &path).await.json(&json!({ "name": "Tour, renamed" }));
-        self.send(&format!("PATCH {route}"), "", request).await;
-
-        let invitations = format!("{path}/invitations");
-        let bob = App::person(self.stack, Some("bob@example.com")).await;
-        bob.get("/v1/account/credits").await.expect(200);
-        let mut token = String::new();
-        for email in ["cyd@example.com", "bob@example.com"] {
-            let body = json!({ "email": email, "role": "member" });
-            let request = self.request(Method::POST, &invitations).await.json(&body);
-            let request = match email {
-                "cyd@example.com" => request,
-                _ => request.header("idempotency-key", "an-invitation-of-the-tour"),
-            };
-            let note = if email == "cyd@example.com" { "" } else { "with an idempotency key" };
-            let repeated = request.try_clone().unwrap();
-            let made = self.send(&format!("POST {route}/invitations"), note, request).await.json();
-            token = made["token"].as_str().unwrap().to_owned();
-            if note.is_empty() {
-                let one = format!("{invitations}/{}", made["id"].as_str().unwrap());
-                let request = self.request(Method::DELETE, &one).await;
-                self.send(&format!("DELETE {route}/invitations/{{invitation}}"), "", request).await;
-            } else {
-                self.send(&format!("POST {route}/invitations"), "a repeat of that", repeated).await;
-            }
-        }
-        self.get(&format!("GET {route}/invitations"), &invitations).await;
-        let bobs = match self.fresh_keys {
-            true => bob.narrowed(&["workspaces"]).await,
-            false => bob.holding(&bob.key),
-        };
-        let request = bobs.request(Method::POST, "/v1/invitations/accept").json(&json!({ "token": token }));
-        self.send("POST /v1/invitations/accept", "", request).await;
-        self.get(&format!("GET {route}/members"), &format!("{path}/members")).await;
-        self.get(&format!("GET {route}/events"), &format!("{path}/events")).await;
-
-        let member = format!("{path}/members/{}", bob.user);
-        let workspace = made["id"].as_str().unwrap();
-        for role in ["owner", "member"] {
-            // With a key that only an owner can have, and that goes with the role.
-            if role == "member" {
-                bob.inside(self.stack, workspace, &[Scope::Keys]).await;
-            }
-            let request = self.request(Method::PATCH, &member).await.json(&json!({ "role": role }));
-            self.send(&format!("PATCH {route}/members/{{user}}"), &format!("to {role}"), request).await;
-        }
-        bob.inside(self.stack, workspace, &[Scope::Read]).await;
-        self.app.inside(self.stack, workspace, &[Scope::Keys]).await;
-        let request = self.request(Method::POST, &format!("{path}/transfer")).await;
-        let request = request.json(&json!({ "to": bob.user }));
-        self.send(&format!("POST {route}/transfer"), "", request).await;
-        bob.patch(&format!("{path}/members/{}", self.app.user), &json!({ "role": "owner" }))
-            .await
-            .expect(204);
-        // To somebody who owns it too.
-        let request = self.request(Method::POST, &format!("{path}/transfer")).await;
-        let request = request.json(&json!({ "to": bob.user }));
-        self.send(&format!("POST {route}/transfer"), "to an owner", request).await;
-        bob.patch(&format!("{path}/members/{}", self.app.user), &json!({ "role": "owner" }))
-            .await
-            .expect(204);
-        let request = self.request(Method::DELETE, &member).await;
-        self.send(&format!("DELETE {route}/members/{{user}}"), "with one key", request).await;
-        self.app.inside(self.stack, workspace, &[Scope::Read]).await;
-        let request = self.request(Method::DELETE, &path).await;
-        self.send(&format!("DELETE {route}"), "with one key", request).await;
     }
 
     async fn check(&mut self) {
@@ -435,9 +345,9 @@ impl<'a> Tour<'a> {
         erased(&user, &user.delete("/v1/me").await.expect(202)).await;
         settled(app).await;
         // Its results have aged out.
-        let (bucket, s3) = (self.stack.bucket("VerifyBucket").unwrap(), self.stack.s3().handle());
-        for object in s3.list(bucket).await.unwrap().iter().filter(|o| o.key.contains(&id)) {
-            s3.delete(bucket, &object.key).await.unwrap();
+        let (bucket, objects) = (self.stack.bucket("VerifyBucket").unwrap(), self.stack.objects());
+        for key in objects.list(bucket).await.unwrap().iter().filter(|key| key.contains(&id)) {
+            objects.delete(bucket, key).await.unwrap();
         }
         for what in ["download", "jobs"] {
             app.get(&format!("/v1/verification/tasks/{id}/{what}")).await.problem(410, "gone");
@@ -460,7 +370,7 @@ impl<'a> Tour<'a> {
         ];
         for queue in bad {
             let url = self.stack.queue_url(queue).unwrap();
-            self.stack.sqs().send(&url, "not a message of ours", Default::default()).await.unwrap();
+            self.stack.sqs().send(&url, "not a message of ours").await.unwrap();
         }
         until("the dead letters", || async {
             let health = app.get("/v1/health").await.expect(200);

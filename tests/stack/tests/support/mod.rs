@@ -1,5 +1,6 @@
 //! A stack that the tests share, and customers who use it.
 
+mod cloud;
 mod operator;
 mod watch;
 
@@ -13,6 +14,7 @@ use std::{
 
 use account::{NewKey, Scope};
 use bytes::Bytes;
+pub use cloud::left_out;
 use local::{
     DataDir, Profile, Stack, StackOptions,
     accounts::{Accounts, NewAccount},
@@ -33,7 +35,12 @@ struct Shared {
 
 static SHARED: LazyLock<Shared> = LazyLock::new(|| {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let stack = runtime.block_on(start(|_| {}));
+    // Nobody stops this stack, so its folder is where the next run finds and replaces it.
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shared");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+    let stack = runtime.block_on(start(|options| options.data = DataDir::Path(folder)));
     Shared { runtime, stack }
 });
 
@@ -55,6 +62,7 @@ pub async fn start(change: impl FnOnce(&mut StackOptions)) -> Stack {
     build();
     let mut options = StackOptions::new(root());
     options.data = DataDir::Temp;
+    options.cloud = cloud::cloud().clone();
     options.visibility_cap = Some(Duration::from_secs(3));
     options.log = Arc::new(Watch);
     change(&mut options);
@@ -71,6 +79,13 @@ pub fn run<F: Future>(test: F) -> F::Output {
 /// The stack that all share.
 pub fn stack() -> &'static Stack {
     &SHARED.stack
+}
+
+/// Ends every sandbox: the next invocation of each function is a cold start.
+pub fn cool(stack: &Stack) {
+    for sandbox in stack.lambda().sandboxes() {
+        stack.lambda().kill_sandbox(sandbox.id);
+    }
 }
 
 /// Waits until `look` finds something; a deadline instead of a sleep.
@@ -94,6 +109,13 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// What is answered to a request.
+    pub async fn to(request: RequestBuilder) -> Self {
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Self { status, headers, body: response.bytes().await.unwrap() }
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {self:?}"))
     }
@@ -205,9 +227,7 @@ impl App {
     }
 
     pub async fn send(&self, request: RequestBuilder) -> Answer {
-        let response = request.send().await.unwrap();
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Answer { status, headers, body: response.bytes().await.unwrap() }
+        Answer::to(request).await
     }
 
     pub async fn get(&self, path: &str) -> Answer {

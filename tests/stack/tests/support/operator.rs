@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use aws::Transaction;
+use aws::{Item, Transaction};
 use aws_sdk_dynamodb::{
     Client,
     config::{BehaviorVersion, Config, Credentials, Region},
@@ -109,6 +109,65 @@ impl Operator {
             let key = ["pk", "sk"].map(|name| record[name].as_s().unwrap().clone());
             self.set(&key.into(), "lock_until", AttributeValue::N("0".to_owned())).await;
         }
+    }
+
+    /// The kinds of the events of an entity, oldest first.
+    pub async fn events(&self, table: &str, pk: &str) -> Vec<String> {
+        let query = self.dynamodb.query().table_name(table).consistent_read(true);
+        let query = query.key_condition_expression("pk = :pk AND begins_with(sk, :event)");
+        let query = query.expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()));
+        let query = query.expression_attribute_values(":event", AttributeValue::S("EVENT#".to_owned()));
+        let found = query.send().await.unwrap();
+        let kind = |item: &Item| item["event"].as_m().unwrap()["kind"].as_s().unwrap().clone();
+        found.items().iter().map(kind).collect()
+    }
+
+    /// Every session was refreshed long ago.
+    pub async fn age_sessions(&self, table: &str) {
+        self.set_all(table, "SESSION", "rotated_at", "0").await;
+    }
+
+    /// Every session has ended, and time to live has yet to see it.
+    pub async fn end_sessions(&self, table: &str) {
+        self.set_all(table, "SESSION", "expires_at", "1").await;
+    }
+
+    /// Every login under way has run out of time.
+    pub async fn end_logins(&self, table: &str) {
+        self.set_all(table, "LOGIN", "expires_at", "1").await;
+    }
+
+    async fn set_all(&self, table: &str, sk: &str, attribute: &str, value: &str) {
+        let scan = self.dynamodb.scan().table_name(table).consistent_read(true).filter_expression("sk = :sk");
+        let found =
+            scan.expression_attribute_values(":sk", AttributeValue::S(sk.to_owned())).send().await.unwrap();
+        assert!(!found.items().is_empty(), "nothing to change");
+        for item in found.items() {
+            let update = self.dynamodb.update_item().table_name(table);
+            let update = update.key("pk", item["pk"].clone()).key("sk", item["sk"].clone());
+            let update = update.update_expression("SET #a = :v").expression_attribute_names("#a", attribute);
+            let value = AttributeValue::N(value.to_owned());
+            update.expression_attribute_values(":v", value).send().await.unwrap();
+        }
+    }
+
+    /// How many users have this name.
+    pub async fn named(&self, table: &str, name: &str) -> usize {
+        let scan = self.dynamodb.scan().table_name(table).consistent_read(true);
+        let scan =
+            scan.filter_expression("sk = :profile AND #n = :name").expression_attribute_names("#n", "name");
+        let scan = scan.expression_attribute_values(":profile", AttributeValue::S("PROFILE".to_owned()));
+        let mut pages = scan
+            .expression_attribute_values(":name", AttributeValue::S(name.to_owned()))
+            .into_paginator()
+            .items()
+            .send();
+        let mut count = 0;
+        while let Some(item) = pages.next().await {
+            item.unwrap();
+            count += 1;
+        }
+        count
     }
 
     /// The time of an invitation is over, and its address can be invited again.

@@ -47,7 +47,8 @@ fn private(line: &str) -> Option<&str> {
             (end >= 20).then(|| &line[at..at + prefix.len() + end])
         })
     };
-    address.or_else(|| secret("pwk_")).or_else(|| secret("Bearer ")).or_else(|| secret("X-Amz-Signature="))
+    let ours = ["pwk_", "pws_", "pwr_"].into_iter().find_map(&secret);
+    address.or(ours).or_else(|| secret("Bearer ")).or_else(|| secret("X-Amz-Signature="))
 }
 
 #[test]

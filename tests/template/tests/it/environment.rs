@@ -11,8 +11,22 @@ use local::{Profile, build_functions};
 use template_tests::{model, root};
 
 /// Settings that have a default. Everything else that a template gives must be one that its function asks for.
-const OPTIONAL: &[&str] =
-    &["DOCS", "RATE_LIMITS", "SMTP_FROM", "SMTP_HELLO", "SMTP_PROBE", "TRACES", "VERSION"];
+const OPTIONAL: &[&str] = &[
+    "ADMIN_EMAILS",
+    "DOCS",
+    "FEATURES",
+    "IDENTITY_ISSUERS",
+    "RATE_LIMITS",
+    "SENTRY_DSN",
+    "SMTP_FROM",
+    "SMTP_HELLO",
+    "SMTP_PROBE",
+    "SSO_PROVIDERS",
+    "SSO_SECRETS",
+    "SUPABASE_JWT_SECRET",
+    "TRACES",
+    "VERSION",
+];
 
 /// Starts a function. `Ok` if it asks the Runtime API for its first event, otherwise what it said.
 fn start(binary: &Path, env: &BTreeMap<String, String>) -> Result<(), String> {
@@ -59,7 +73,7 @@ fn every_function_starts_with_its_templates_settings_and_needs_each_of_them() {
         let binary = folder.join(&function.name);
         start(&binary, &function.env)
             .unwrap_or_else(|said| panic!("{} does not start: {said}", function.name));
-        for name in function.env.keys().filter(|name| !OPTIONAL.contains(&name.as_str())) {
+        for name in function.env.keys().filter(|n| !OPTIONAL.contains(&n.as_str())) {
             let mut env = function.env.clone();
             env.remove(name);
             match start(&binary, &env) {

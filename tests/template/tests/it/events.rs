@@ -26,7 +26,7 @@ fn every_function_has_an_event_and_every_event_a_function() {
 
 #[test]
 fn an_event_has_the_shape_of_what_invokes_its_function() {
-    let model = model("dev");
+    let (model, described) = (model("dev"), template_tests::json("openapi.json"));
     for function in &model.functions {
         let (name, event) = (&function.name, event(&function.name));
         match trigger(&model, function) {
@@ -36,7 +36,9 @@ fn an_event_has_the_shape_of_what_invokes_its_function() {
                 assert!(routes.iter().any(|r| r == key), "{name}: {key}");
                 assert_eq!(event["requestContext"]["routeKey"], event["routeKey"], "{name}");
                 assert_eq!(event["requestContext"]["http"]["path"], event["rawPath"], "{name}");
-                let guarded = function.env.contains_key("ACCOUNT_TABLE");
+                let (method, path) = key.split_once(' ').unwrap_or_default();
+                let ways = &described["paths"][path][method.to_lowercase()]["security"];
+                let guarded = ways.as_array().is_some_and(|ways| ways.iter().any(|w| w != &json!({})));
                 assert_eq!(event["headers"].get("x-api-key").is_some(), guarded, "{name}");
             }
             Trigger::Events(sources) => {

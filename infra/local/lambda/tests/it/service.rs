@@ -324,7 +324,13 @@ async fn sandboxes_end_by_themselves_when_their_service_is_killed() {
 #[tokio::test]
 async fn a_name_given_twice_is_refused() {
     let log = std::sync::Arc::new(crate::support::Log::default());
-    let options = local_lambda::LambdaOptions { log, account_id: "1".into(), region: "eu-west-1".into() };
+    let options = local_lambda::LambdaOptions {
+        log,
+        account_id: "1".into(),
+        region: "eu-west-1".into(),
+        scratch: std::env::temp_dir(),
+        issue: None,
+    };
     let twice =
         local_lambda::Lambda::start(crate::support::listener().await, vec![spec("f"), spec("f")], options);
     assert!(matches!(twice.await, Err(local_lambda::Error::DuplicateFunction(name)) if name == "f"));

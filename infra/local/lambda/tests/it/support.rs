@@ -64,6 +64,8 @@ pub async fn start(functions: Vec<FunctionSpec>) -> (Lambda, Arc<Log>) {
         log: log.clone(),
         account_id: "123456789012".to_owned(),
         region: "eu-west-1".to_owned(),
+        scratch: std::env::temp_dir(),
+        issue: None,
     };
     (Lambda::start(listener().await, functions, options).await.unwrap(), log)
 }

@@ -48,7 +48,8 @@ impl S3 for Api {
     async fn create_bucket(&self, req: S3Request<CreateBucketInput>) -> Answer<CreateBucketOutput> {
         let name = req.input.bucket;
         let location = Some(format!("/{name}"));
-        if !self.store.run(move |store| store.create_bucket(&name)).await? {
+        // In us-east-1 alone it is no error to make one's bucket again ("Errors" of CreateBucket, S3 API reference).
+        if !self.store.run(move |store| store.create_bucket(&name)).await? && &*self.region != "us-east-1" {
             return Err(s3_error!(
                 BucketAlreadyOwnedByYou,
                 "Your previous request to create the named bucket succeeded and you already own it."

@@ -257,8 +257,7 @@ async fn deletes_are_idempotent_and_leave_no_file() {
 async fn buckets_are_made_listed_and_deleted_when_empty() {
     let it = start().await;
     it.client.create_bucket().bucket("second-one").send().await.unwrap();
-    let again = it.client.create_bucket().bucket("second-one").send().await;
-    assert_eq!(code(again), "BucketAlreadyOwnedByYou");
+    it.client.create_bucket().bucket("second-one").send().await.unwrap();
     assert_eq!(code(it.client.create_bucket().bucket("No_Good").send().await), "InvalidBucketName");
     let list = it.client.list_buckets().send().await.unwrap();
     let names: Vec<_> = list.buckets().iter().filter_map(|bucket| bucket.name()).collect();

@@ -1,9 +1,6 @@
-use std::sync::{Arc, Mutex};
-
-use local_sqs::{CallContext, Denied, Options};
 use serde_json::{Value, json};
 
-use crate::support::{arn, client, code, options, start};
+use crate::support::{options, start};
 
 async fn post(endpoint: &str, target: &str, body: &str) -> (u16, Option<String>, Value) {
     let request = reqwest::Client::new().post(format!("{endpoint}/")).header("x-amz-target", target);
@@ -47,41 +44,4 @@ async fn an_empty_receive_leaves_the_list_out_and_a_name_is_an_address() {
     test.queue("work", &[]).await;
     let answer = post(&test.server.endpoint(), "AmazonSQS.ReceiveMessage", r#"{"QueueUrl":"work"}"#).await;
     assert_eq!(answer, (200, None, json!({})));
-}
-
-#[tokio::test]
-async fn the_hook_sees_who_does_what_where_and_can_refuse() {
-    let calls: Arc<Mutex<Vec<CallContext>>> = Arc::default();
-    let seen = calls.clone();
-    let authorize = move |call: &CallContext| {
-        seen.lock().unwrap().push(call.clone());
-        let reader = call.access_key.as_deref() == Some("AKIDREADER") && call.action == "sqs:SendMessage";
-        if reader { Err(Denied { message: "readers do not send".to_owned() }) } else { Ok(()) }
-    };
-    let test = start(Options { authorize: Some(Arc::new(authorize)), ..options() }).await;
-    let url = test.queue("work", &[]).await;
-    test.send(&url, "a").await;
-    let reader = client(&test.server.endpoint(), "AKIDREADER");
-    let entry = aws_sdk_sqs::types::SendMessageBatchRequestEntry::builder().id("1").message_body("b");
-    let batch = reader.send_message_batch().queue_url(&url).entries(entry.build().unwrap());
-    let refused = batch.send().await.unwrap_err();
-    assert_eq!(code(&refused), "AccessDenied");
-    assert_eq!(refused.raw_response().unwrap().status().as_u16(), 403);
-    assert_eq!(test.counts(&url).await, (1, 0, 0));
-    reader.list_queues().send().await.unwrap();
-    let expected = |key: &str, action: &str, name: &str| CallContext {
-        access_key: Some(key.to_owned()),
-        action: format!("sqs:{action}"),
-        queue_arn: arn(name),
-    };
-    let calls = calls.lock().unwrap();
-    assert_eq!(
-        *calls,
-        [
-            expected("AKIDTEST", "CreateQueue", "work"),
-            expected("AKIDTEST", "SendMessage", "work"),
-            expected("AKIDREADER", "SendMessage", "work"),
-            expected("AKIDREADER", "ListQueues", "*"),
-        ]
-    );
 }

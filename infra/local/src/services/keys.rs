@@ -1,4 +1,4 @@
-//! KMS, Secrets Manager and SSM on one port, kept in a snapshot file.
+//! KMS, Secrets Manager and SSM: awsim's on one port, kept in snapshot files, or another cloud's.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::wire::{Api, Wire};
 use crate::template::model::{Model, Plain, ResourceId};
 use crate::{ACCOUNT_ID, Error, REGION};
 
@@ -24,22 +25,33 @@ const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
 
 type Handlers = Vec<Arc<dyn ServiceHandler>>;
 
-/// The running services.
-pub struct Awsim {
+/// The services.
+pub struct Keys(Side);
+
+enum Side {
+    Embedded(Awsim),
+    Elsewhere(Wire),
+}
+
+/// awsim, in this process.
+struct Awsim {
     handlers: Handlers,
     folder: PathBuf,
-    endpoint: String,
     tasks: JoinSet<()>,
     stop: CancellationToken,
 }
 
-impl Awsim {
+impl Keys {
+    /// Those of another cloud, which keeps them itself.
+    pub(crate) fn elsewhere(wire: Wire) -> Self {
+        Self(Side::Elsewhere(wire))
+    }
+
     /// Restores the snapshots in `folder` and serves.
     ///
     /// # Errors
-    /// If a snapshot cannot be read or the listener has no address.
+    /// If a snapshot cannot be read.
     pub async fn start(listener: TcpListener, folder: PathBuf) -> Result<Self, Error> {
-        let endpoint = format!("http://{}", listener.local_addr()?);
         std::fs::create_dir_all(&folder)?;
         let handlers: Handlers = vec![
             Arc::new(KmsService::new()),
@@ -73,12 +85,7 @@ impl Awsim {
                 }
             }
         });
-        Ok(Self { handlers, folder, endpoint, tasks, stop })
-    }
-
-    /// Base URL.
-    pub fn endpoint(&self) -> &str {
-        &self.endpoint
+        Ok(Self(Side::Embedded(Awsim { handlers, folder, tasks, stop })))
     }
 
     /// Makes the keys, aliases, secrets and parameters that are not there, and gives the ids of keys and secrets.
@@ -101,7 +108,7 @@ impl Awsim {
                 self.must("ssm", "PutParameter", put, parameter).await?;
             }
         }
-        save(&self.handlers, &self.folder, &mut BTreeMap::new())?;
+        self.save()?;
         Ok(ids)
     }
 
@@ -113,7 +120,14 @@ impl Awsim {
         for alias in aliases {
             self.alias(&alias.name, &alias.properties["TargetKeyId"], alias).await?;
         }
-        save(&self.handlers, &self.folder, &mut BTreeMap::new())
+        self.save()
+    }
+
+    fn save(&self) -> Result<(), Error> {
+        match &self.0 {
+            Side::Embedded(awsim) => save(&awsim.handlers, &awsim.folder, &mut BTreeMap::new()),
+            Side::Elsewhere(_) => Ok(()),
+        }
     }
 
     /// A key is found again by an alias of its own, since the service chooses its id.
@@ -164,6 +178,17 @@ impl Awsim {
     }
 
     async fn call(&self, service: &str, operation: &str, input: &Value) -> Result<Value, String> {
+        let awsim = match &self.0 {
+            Side::Embedded(awsim) => awsim,
+            Side::Elsewhere(wire) => {
+                let api = match service {
+                    "kms" => Api::Kms,
+                    "secretsmanager" => Api::SecretsManager,
+                    _ => Api::Ssm,
+                };
+                return wire.call(api, operation, input).await.map_err(|e| e.to_string());
+            }
+        };
         let context = RequestContext {
             account_id: ACCOUNT_ID.to_owned(),
             region: REGION.to_owned(),
@@ -171,7 +196,7 @@ impl Awsim {
             internal_bypass: true,
             ..RequestContext::default()
         };
-        let handler = self.handlers.iter().find(|h| h.service_name() == service);
+        let handler = awsim.handlers.iter().find(|h| h.service_name() == service);
         let handler = handler.ok_or_else(|| format!("no service {service}"))?;
         let answer = handler.handle(operation, input.clone(), &context).await;
         answer.map_err(|e| format!("{operation}: {} {}", e.code, e.message))
@@ -179,10 +204,12 @@ impl Awsim {
 
     /// Writes what has changed and ends the server.
     pub async fn stop(mut self) {
-        self.stop.cancel();
-        let ended = async { while self.tasks.join_next().await.is_some() {} };
-        let _ = tokio::time::timeout(Duration::from_secs(1), ended).await;
-        if let Err(error) = save(&self.handlers, &self.folder, &mut BTreeMap::new()) {
+        if let Side::Embedded(awsim) = &mut self.0 {
+            awsim.stop.cancel();
+            let ended = async { while awsim.tasks.join_next().await.is_some() {} };
+            let _ = tokio::time::timeout(Duration::from_secs(1), ended).await;
+        }
+        if let Err(error) = self.save() {
             tracing::error!(%error, "last snapshot failed");
         }
     }
