@@ -364,6 +364,51 @@ export interface paths {
         patch: operations["changeMe"];
         trace?: never;
     };
+    "/v1/me/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Asks for an export of the user's data.
+         * @description It is made in the background: look at `Location` until it is ready. A user has one under way at a time; whoever asks again gets that
+         *     one. Workspaces that others belong to are named, and what is in them is not exported.
+         *
+         *     Needs a token, or a key with the scope `personal`.
+         */
+        post: operations["createExport"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/me/exports/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Shows how far an export of the user's is.
+         * @description When it is ready, every answer has a new link, which lasts 15 minutes. The zip is kept for seven days.
+         *
+         *     Needs a token, or a key with the scope `personal`.
+         */
+        get: operations["getExport"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/openapi.json": {
         parameters: {
             query?: never;
@@ -373,6 +418,23 @@ export interface paths {
         };
         /** This description, under the version's prefix. */
         get: operations["getVersionedOpenapi"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/thin/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Says that the prototype's slice is switched on, and which version runs. */
+        get: operations["getThinHealth"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1044,6 +1106,55 @@ export interface components {
          * @example evt_01j9z3k5m8n2p4q6r7s8t9v0wx
          */
         EventId: string;
+        /** @description An export of a user's data. */
+        Export: {
+            /**
+             * Format: int64
+             * @description Its size in octets.
+             */
+            bytes?: number | null;
+            /**
+             * Format: int64
+             * @description Files in the zip.
+             */
+            files?: number | null;
+            /** @description Its id. */
+            id: components["schemas"]["ExportId"];
+            /**
+             * Format: date-time
+             * @description When the zip goes.
+             */
+            kept_until?: string | null;
+            /**
+             * Format: date-time
+             * @description When the zip was there.
+             */
+            ready_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was asked for.
+             */
+            requested_at: string;
+            /** @description Where it stands. */
+            state: components["schemas"]["ExportState"];
+            /** @description Where the zip is, for whoever has the link, until `url_expires_at`. Every answer has a new one. */
+            url?: string | null;
+            /**
+             * Format: date-time
+             * @description When the link ends.
+             */
+            url_expires_at?: string | null;
+        };
+        /**
+         * @description An export of a user's data.
+         * @example xpt_01j9z3k5m8n2p4q6r7s8t9v0wx
+         */
+        ExportId: string;
+        /**
+         * @description Where an export stands.
+         * @enum {string}
+         */
+        ExportState: "collecting" | "ready" | "failed";
         /** @description One thing that is wrong with a request: where, and what. */
         Fault: {
             /** @description What. */
@@ -1819,6 +1930,21 @@ export interface components {
          * @enum {string}
          */
         TaskState: "awaiting_upload" | "queued" | "running" | "cancelling" | "completed" | "cancelled" | "failed" | "expired";
+        /** @description The prototype's slice. It has nothing of its own that could fail: what it stands on is in `GET /v1/health`. */
+        ThinReport: {
+            /**
+             * @description Where.
+             * @example dev
+             */
+            environment: string;
+            /**
+             * @description `ok`.
+             * @example ok
+             */
+            status: string;
+            /** @description What is running. */
+            version: string;
+        };
         /** @description Whom the ownership goes to. */
         Transfer: {
             /** @description A member of the workspace. */
@@ -2044,6 +2170,9 @@ export type Erasure = components['schemas']['Erasure'];
 export type ErasureId = components['schemas']['ErasureId'];
 export type ErasureState = components['schemas']['ErasureState'];
 export type EventId = components['schemas']['EventId'];
+export type Export = components['schemas']['Export'];
+export type ExportId = components['schemas']['ExportId'];
+export type ExportState = components['schemas']['ExportState'];
 export type Fault = components['schemas']['Fault'];
 export type GrantSource = components['schemas']['GrantSource'];
 export type HealthReport = components['schemas']['HealthReport'];
@@ -2089,6 +2218,7 @@ export type TaskId = components['schemas']['TaskId'];
 export type TaskProblem = components['schemas']['TaskProblem'];
 export type TaskSource = components['schemas']['TaskSource'];
 export type TaskState = components['schemas']['TaskState'];
+export type ThinReport = components['schemas']['ThinReport'];
 export type Transfer = components['schemas']['Transfer'];
 export type Upload = components['schemas']['Upload'];
 export type UploadRequest = components['schemas']['UploadRequest'];
@@ -3083,6 +3213,100 @@ export interface operations {
             };
         };
     };
+    createExport: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is being made. */
+            202: {
+                headers: {
+                    location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Export"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    getExport: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The export. */
+                id: components["schemas"]["ExportId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The export. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Export"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     getVersionedOpenapi: {
         parameters: {
             query?: never;
@@ -3099,6 +3323,51 @@ export interface operations {
                 };
                 content: {
                     "application/json": Record<string, never>;
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    getThinHealth: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is there. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ThinReport"];
                 };
             };
             /** @description The quota of the user or of the address is used up. */

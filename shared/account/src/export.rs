@@ -107,7 +107,7 @@ struct ExportRecord {
     expires_at: i64,
     id: ExportId,
     user: UserId,
-    /// The user's own, for events.
+    /// That of the credentials it was asked for with, for events.
     workspace: WorkspaceId,
     requested_at: Timestamp,
     /// Those of which everything is exported.
