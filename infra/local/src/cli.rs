@@ -278,7 +278,7 @@ async fn serve(options: StackOptions, folder: &Path, common: &Common) -> Result<
 
 fn welcome(started: &Started) -> String {
     let (file, endpoints) = (&started.file, &started.file.endpoints);
-    let data = file.data.display().to_string();
+    let (data, mail) = (file.data.display().to_string(), file.data.join("mail").display().to_string());
     let mut text = String::new();
     for (name, value) in [
         ("API", &file.base_url),
@@ -291,6 +291,7 @@ fn welcome(started: &Started) -> String {
         ("SQS", &endpoints.sqs),
         ("KMS, secrets", &endpoints.kms),
         ("data", &data),
+        ("mail", &mail),
     ] {
         if !value.is_empty() {
             let _ = writeln!(text, "  {name:<14}{value}");

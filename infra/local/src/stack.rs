@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use local_gate::{Gate, GateOptions, Policy, Principal};
+use local_gate::{Gate, GateOptions, Policy, Principal, Service};
 use local_lambda::{Cors, Front, FrontOptions, FunctionSpec, Lambda, LambdaOptions, Route};
-use local_parties::{Behaviour, DnsServer, Issuer, SmtpServer, Zone};
+use local_parties::{Behaviour, DnsServer, Issuer, SesServer, SmtpServer, Zone};
 
 use crate::cloud::Cloud;
 use crate::data::Data;
@@ -50,6 +50,7 @@ pub struct Stack {
     gate: Gate,
     parties: Option<Parties>,
     issuer: Issuer,
+    ses: SesServer,
     services: Services,
     // Last, so that the folder and its lock outlive all that writes there.
     data: Data,
@@ -90,6 +91,9 @@ impl Stack {
         for ((listener, service), upstream) in listeners.into_iter().zip(SERVICES).zip(services.upstreams()) {
             gate.serve(listener, service, upstream);
         }
+
+        let ses = SesServer::start(SocketAddr::from(([127, 0, 0, 1], 0)), &data.join("mail")).await?;
+        gate.serve(ports.ses, Service::Ses, ses.addr());
 
         let parties = match options.resolver {
             Resolver::StandIn => Some(Parties::start(options.host).await?),
@@ -158,6 +162,7 @@ impl Stack {
             gate,
             parties,
             issuer,
+            ses,
             services,
             data,
         })
@@ -206,6 +211,14 @@ impl Stack {
     /// The identity provider's stand-in. `identity` says which issuers it stands for.
     pub fn issuer(&self) -> &Issuer {
         &self.issuer
+    }
+
+    /// The mails that functions sent since the data folder is there, oldest first.
+    ///
+    /// # Errors
+    /// If their folder cannot be read.
+    pub fn mails(&self) -> std::io::Result<Vec<String>> {
+        self.ses.mails()
     }
 
     /// What the templates say.
@@ -280,6 +293,7 @@ impl Stack {
         self.gate.shutdown().await;
         self.services.stop().await;
         self.issuer.shutdown().await;
+        self.ses.shutdown().await;
         if let Some(parties) = self.parties {
             parties.dns.shutdown().await;
             parties.smtp.shutdown().await;

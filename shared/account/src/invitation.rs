@@ -123,12 +123,15 @@ pub struct CreatedInvitation {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct InvitationRecord {
+pub(crate) struct InvitationRecord {
     pk: String,
     sk: String,
     expires_at: i64,
+    /// When its mail left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mailed_at: Option<Timestamp>,
     #[serde(flatten)]
-    invitation: Invitation,
+    pub invitation: Invitation,
 }
 
 /// Keeps an address from being invited twice at a time.
@@ -139,7 +142,7 @@ struct InvitedRecord {
     expires_at: i64,
 }
 
-fn invitation_key(workspace: WorkspaceId, id: InvitationId) -> Key {
+pub(crate) fn invitation_key(workspace: WorkspaceId, id: InvitationId) -> Key {
     Key::new(partition(workspace), format!("INVITE#{id}"))
 }
 
@@ -193,6 +196,11 @@ fn read_token(key: &CursorKey, text: &str) -> Option<(WorkspaceId, InvitationId)
 }
 
 impl Invitations {
+    /// The token of an invitation, the same whenever it is asked for.
+    pub(crate) fn token(&self, workspace: WorkspaceId, id: InvitationId) -> String {
+        token(&self.key, workspace, id)
+    }
+
     /// Invites an address. The token in the answer is for the inviter to pass on.
     pub async fn create(
         &self,
@@ -242,7 +250,7 @@ impl Invitations {
         transaction.put("invited", table, &invited, Some(Cond::absent_or_expired()));
         let Key { pk, sk } = invitation_key(workspace, invitation.id);
         let expires_at = (invitation.valid_until + KEPT).as_second();
-        let record = InvitationRecord { pk, sk, expires_at, invitation: invitation.clone() };
+        let record = InvitationRecord { pk, sk, expires_at, mailed_at: None, invitation: invitation.clone() };
         transaction.create("invitation", table, &record);
         let data = serde_json::json!({ "invitation": invitation.id, "role": invitation.role });
         event_in(&mut transaction, table, "invitation.created", workspace, by, data);

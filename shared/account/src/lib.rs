@@ -8,6 +8,7 @@ mod export;
 mod identity;
 mod invitation;
 mod key;
+mod mail;
 mod member;
 mod permission;
 mod profile;
@@ -26,6 +27,7 @@ pub use invitation::{
     Acceptance, CreatedInvitation, Invitation, InvitationId, InvitationState, Invitations, NewInvitation,
 };
 pub use key::{ApiKey, ApiKeyToken, CreatedKey, NewKey, RollKey};
+pub use mail::InvitationMail;
 pub use member::{Member, NewRole, Transfer};
 pub use permission::{
     Allowed, CanDeleteWorkspace, CanInvite, CanManageKeys, CanManageMembers, CanManagePersonalData, CanRead,

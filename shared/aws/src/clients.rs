@@ -47,12 +47,18 @@ impl Clients {
         self.0.overrides.get(name).cloned().or_else(|| env::var(name).ok()).filter(|v| !v.is_empty())
     }
 
-    fn region(&self) -> Region {
+    /// Where SES answers: the region's endpoint (SES endpoints and quotas) unless `AWS_ENDPOINT_URL_SESV2` says otherwise.
+    pub(crate) fn mail_endpoint(&self) -> String {
+        let usual = || format!("https://email.{}.amazonaws.com", self.region());
+        self.var("AWS_ENDPOINT_URL_SESV2").unwrap_or_else(usual)
+    }
+
+    pub(crate) fn region(&self) -> Region {
         Region::new(self.var("AWS_REGION").unwrap_or_else(|| "us-east-1".to_owned()))
     }
 
     /// The keys that Lambda puts into the environment; they live as long as the sandbox.
-    fn credentials(&self) -> SharedCredentialsProvider {
+    pub(crate) fn credentials(&self) -> SharedCredentialsProvider {
         SharedCredentialsProvider::new(Credentials::new(
             self.var("AWS_ACCESS_KEY_ID").unwrap_or_default(),
             self.var("AWS_SECRET_ACCESS_KEY").unwrap_or_default(),

@@ -22,6 +22,7 @@ mod keys;
 mod limits;
 mod load;
 mod logs;
+mod mail;
 mod metrics;
 mod probe;
 mod proving;

@@ -18,7 +18,9 @@ pub(crate) fn denied(service: Service, role_arn: &str, ask: &Ask) -> Response<By
         Service::DynamoDb | Service::Keys => {
             json_error(400, "com.amazon.coral.service#AccessDeniedException", &message)
         }
-        Service::Sqs => json_error(403, "com.amazon.coral.service#AccessDeniedException", &message),
+        Service::Sqs | Service::Ses => {
+            json_error(403, "com.amazon.coral.service#AccessDeniedException", &message)
+        }
         Service::S3 => xml_error(403, "AccessDenied", &message),
     }
 }
@@ -58,6 +60,7 @@ pub(crate) fn refusal(
         (Fault::Throttle, Service::Keys) => {
             json_error(400, "com.amazonaws.kms#ThrottlingException", "Rate exceeded")
         }
+        (Fault::Throttle, Service::Ses) => json_error(429, "TooManyRequestsException", "Too Many Requests"),
         (Fault::Conflict, _) if operation.starts_with("dynamodb:Transact") => {
             let reasons: Vec<_> = (0..parts.max(1))
                 .map(|n| match n {

@@ -47,6 +47,7 @@ pub(crate) fn wanted(service: Service, head: &Parts, body: &[u8], place: &Place<
         Service::Sqs => sqs(operation, body, place),
         Service::Keys => keys(prefix, operation, body, place),
         Service::S3 => s3(head),
+        Service::Ses => ses(body, place),
     }
 }
 
@@ -124,6 +125,15 @@ fn keys(prefix: &str, operation: &str, body: &[u8], place: &Place<'_>) -> Wanted
     let resource = if name.starts_with("arn:") { name.to_owned() } else { place.arn(service, &resource) };
     let action = format!("{service}:{operation}");
     Wanted { operation: action.clone(), asks: vec![Ask { action, resource }] }
+}
+
+/// A mail asks for the identity that it is from, which is an address or its domain.
+fn ses(body: &[u8], place: &Place<'_>) -> Wanted {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let from = body["FromEmailAddress"].as_str().unwrap_or_default();
+    let ask =
+        Ask { action: "ses:SendEmail".to_owned(), resource: place.arn("ses", &format!("identity/{from}")) };
+    Wanted { operation: ask.action.clone(), asks: vec![ask] }
 }
 
 fn s3(head: &Parts) -> Wanted {
@@ -237,6 +247,18 @@ mod tests {
         assert_eq!(
             asks(Service::S3, copy, ""),
             ["s3:PutObject arn:aws:s3:::b/k", "s3:GetObject arn:aws:s3:::c/other"]
+        );
+    }
+
+    #[test]
+    fn a_mail_asks_for_the_identity_that_it_is_from() {
+        assert_eq!(
+            asks(
+                Service::Ses,
+                Request::post("/v2/email/outbound-emails"),
+                r#"{"FromEmailAddress":"a@b.example"}"#
+            ),
+            ["ses:SendEmail arn:aws:ses:us-east-1:000000000000:identity/a@b.example"]
         );
     }
 

@@ -11,4 +11,6 @@ pub enum Service {
     Sqs,
     /// KMS, Secrets Manager and SSM, told apart by their targets: JSON 1.1.
     Keys,
+    /// SES, API v2: REST and JSON.
+    Ses,
 }

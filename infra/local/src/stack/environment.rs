@@ -18,6 +18,9 @@ pub(crate) fn credentials(name: &str) -> (String, String) {
 /// So many that neither a demonstration nor a test of something else comes near.
 const RATE_LIMITS: &str = "standard=1000000/60,standard-ip=1000000/60,strict=1000000/60,strict-ip=1000000/60";
 
+/// Who mails are from.
+const MAIL: &str = "ses:no-reply@piecework.example";
+
 /// Defaults, then the template, then what must be so on this machine, then the caller's overrides.
 pub(crate) fn environment(
     function: &Function,
@@ -32,6 +35,7 @@ pub(crate) fn environment(
         ("AWS_ENDPOINT_URL_KMS", &endpoints.kms),
         ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &endpoints.kms),
         ("AWS_ENDPOINT_URL_SSM", &endpoints.kms),
+        ("AWS_ENDPOINT_URL_SESV2", &endpoints.ses),
         ("AWS_ACCESS_KEY_ID", &key),
         ("AWS_SECRET_ACCESS_KEY", &secret),
     ];
@@ -46,6 +50,10 @@ pub(crate) fn environment(
     env.extend(local.map(|(name, value)| (name.to_owned(), value.clone())));
     env.extend(endpoints.dns.iter().map(|dns| ("DNS_SERVER".to_owned(), dns.clone())));
     env.extend(endpoints.smtp.iter().map(|smtp| ("SMTP_CONNECT_TO".to_owned(), smtp.clone())));
+    // Whoever sends mail sends it into a folder.
+    if let Some(mail) = env.get_mut("MAIL") {
+        *mail = MAIL.to_owned();
+    }
     // Whoever can be switched off is on.
     if let Some(features) = env.get_mut("FEATURES") {
         *features = piecework_core::Feature::ALL.map(piecework_core::Feature::name).join(",");

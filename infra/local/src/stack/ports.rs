@@ -20,6 +20,9 @@ pub struct Endpoints {
     pub sqs: String,
     /// KMS, Secrets Manager and SSM.
     pub kms: String,
+    /// SES.
+    #[serde(default)]
+    pub ses: String,
     /// Lambda's Invoke API.
     pub lambda: String,
     /// DNS stand-in, `127.0.0.1:PORT`; none with the system's resolver.
@@ -38,6 +41,7 @@ pub(super) struct Ports {
     pub s3: TcpListener,
     pub sqs: TcpListener,
     pub kms: TcpListener,
+    pub ses: TcpListener,
     pub lambda: TcpListener,
 }
 
@@ -57,6 +61,7 @@ impl Ports {
             sqs: following(options.host, &mut next).await?,
             kms: following(options.host, &mut next).await?,
             lambda: following(options.host, &mut next).await?,
+            ses: following(options.host, &mut next).await?,
         })
     }
 
@@ -66,6 +71,7 @@ impl Ports {
             s3: url(&self.s3)?,
             sqs: url(&self.sqs)?,
             kms: url(&self.kms)?,
+            ses: url(&self.ses)?,
             lambda: url(&self.lambda)?,
             dns: None,
             smtp: None,

@@ -308,7 +308,10 @@ impl<'a> Tour<'a> {
         let path = format!("/v1/workspaces/{}/invitations", made["id"].as_str().unwrap());
         for email in ["gus@example.com", "hal@example.com"] {
             let user = App::person(self.stack, Some(email)).await;
+            let unsent = rule("account-send-invitation", 1, ATTEMPTS, Fault::Fail);
             let made = app.post(&path, &json!({ "email": email, "role": "member" })).await.expect(201);
+            until("the failure", || async { unsent.hit().then_some(()) }).await;
+            settled(app).await;
             user.post("/v1/invitations/accept", &json!({ "token": made["token"] })).await.expect(200);
             assert!(operator.grant(&user, email, 5).await);
             let mut failures = Vec::new();
@@ -364,6 +367,7 @@ impl<'a> Tour<'a> {
             "PseudonymQueue",
             "EraseQueue",
             "ExportQueue",
+            "MailQueue",
             "StatementQueue",
             "PortfolioQueue",
             "ArchiveQueue",

@@ -16,6 +16,8 @@ const OPTIONAL: &[&str] = &[
     "DOCS",
     "FEATURES",
     "IDENTITY_ISSUERS",
+    "INVITATION_LINK",
+    "MAIL",
     "RATE_LIMITS",
     "SENTRY_DSN",
     "SMTP_FROM",

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::Tour;
 use crate::{
+    chaos::outcome::settled,
     support::App,
     tokens::{oidc, somebody},
 };
@@ -130,6 +131,12 @@ impl Tour<'_> {
                 self.send(&format!("POST {route}/invitations"), "a repeat of that", repeated).await;
             }
         }
+        settled(&self.app).await;
+        self.forget();
+        let body = json!({ "email": "dan@example.com", "role": "member" });
+        self.app.post(&invitations, &body).await.expect(201);
+        settled(&self.app).await;
+        self.take("account-send-invitation, an invitation", "account-send-invitation");
         self.get(&format!("GET {route}/invitations"), &invitations).await;
         let bobs = match self.fresh_keys {
             true => bob.narrowed(&["workspaces"]).await,
