@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "tables are this program's output")]
 
 mod api;
+mod auth;
 mod engine;
 mod functions;
 mod list;
@@ -37,6 +38,8 @@ enum What {
     Functions(functions::Options),
     /// A list of a million rows through the stack.
     Million(million::Options),
+    /// What authentication adds to a request.
+    Auth(auth::Options),
     /// Many clients at once through the stack, and under low rate limits.
     Load(load::Options),
     /// The engine alone beside another validator (needs Python and, the first time, PyPI).
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().what {
         What::Functions(options) => functions::run(&options),
         What::Million(options) => million::run(&options),
+        What::Auth(options) => auth::run(&options),
         What::Load(options) => load::run(&options),
         What::Engine(options) => engine::run(&options),
     };
