@@ -7,6 +7,7 @@
 
 mod error;
 mod ledger;
+pub mod payfast;
 mod rules;
 mod store;
 
