@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use local_gate::{Gate, GateOptions, Policy, Principal};
 use local_lambda::{Cors, Front, FrontOptions, FunctionSpec, Lambda, LambdaOptions, Route};
+use local_parties::payfast::PayFast;
 use local_parties::{Behaviour, DnsServer, Issuer, SmtpServer, Zone};
 
 use crate::cloud::Cloud;
@@ -50,6 +51,7 @@ pub struct Stack {
     gate: Gate,
     parties: Option<Parties>,
     issuer: Issuer,
+    payfast: PayFast,
     services: Services,
     // Last, so that the folder and its lock outlive all that writes there.
     data: Data,
@@ -99,6 +101,8 @@ impl Stack {
         endpoints.smtp = parties.as_ref().map(|p| p.smtp.addr().to_string());
         let issuer = Issuer::start(SocketAddr::from((options.host, 0))).await?;
         endpoints.issuer = issuer.url().to_owned();
+        let payfast = PayFast::start(SocketAddr::from((options.host, 0))).await?;
+        endpoints.payfast = payfast.url().to_owned();
 
         let functions = model.functions.iter().filter_map(|f| {
             let binary = specs.get(&f.name)?.clone();
@@ -158,6 +162,7 @@ impl Stack {
             gate,
             parties,
             issuer,
+            payfast,
             services,
             data,
         })
@@ -206,6 +211,11 @@ impl Stack {
     /// The identity provider's stand-in. `identity` says which issuers it stands for.
     pub fn issuer(&self) -> &Issuer {
         &self.issuer
+    }
+
+    /// PayFast's stand-in.
+    pub fn payfast(&self) -> &PayFast {
+        &self.payfast
     }
 
     /// What the templates say.
@@ -280,6 +290,7 @@ impl Stack {
         self.gate.shutdown().await;
         self.services.stop().await;
         self.issuer.shutdown().await;
+        self.payfast.shutdown().await;
         if let Some(parties) = self.parties {
             parties.dns.shutdown().await;
             parties.smtp.shutdown().await;

@@ -1,10 +1,12 @@
 //! Stand-ins for the outside parties of e-mail verification, speaking their real protocols on loopback ports: a
 //! name server ([`DnsServer`]) that answers from a readable [`Zone`], and a mail server ([`SmtpServer`]) with a
 //! [`Behaviour`]. Both can be told to fail, lag and misbehave, and both keep a record of what they were asked. Beside them
-//! [`SentryServer`], which takes error reports, and an identity provider, [`Issuer`].
+//! [`SentryServer`], which takes error reports, an identity provider, [`Issuer`], and a payment provider,
+//! [`PayFast`](payfast::PayFast).
 
 mod dns;
 mod issuer;
+pub mod payfast;
 mod sentry;
 mod smtp;
 

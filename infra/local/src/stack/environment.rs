@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use local_parties::payfast;
+
 use super::Endpoints;
 use crate::options::StackOptions;
 use crate::template::model::Function;
@@ -53,6 +55,16 @@ pub(crate) fn environment(
     if env.contains_key("SSO_PROVIDERS") {
         env.insert("SSO_PROVIDERS".to_owned(), identity::providers(&endpoints.issuer));
         env.insert("SSO_SECRETS".to_owned(), identity::secrets());
+    }
+    // The account is the stand-in's, and so is the only address that notifications come from.
+    if env.contains_key("PAYFAST_MERCHANT_ID") {
+        env.extend(owned([
+            ("PAYFAST_MERCHANT_ID", payfast::MERCHANT_ID),
+            ("PAYFAST_MERCHANT_KEY", payfast::MERCHANT_KEY),
+            ("PAYFAST_PASSPHRASE", payfast::PASSPHRASE),
+            ("PAYFAST_URL", &endpoints.payfast),
+            ("PAYFAST_SOURCES", &format!("{}", options.host)),
+        ]));
     }
     if options.traces {
         env.insert("TRACES".to_owned(), "log".to_owned());
