@@ -11,6 +11,9 @@ pub enum Error {
         /// Credits available.
         available: u64,
     },
+    /// There is no such payment, or none that the caller may know of.
+    #[error("no such payment")]
+    NoSuchPayment,
     /// The store failed.
     #[error(transparent)]
     Aws(#[from] aws::Error),
@@ -23,6 +26,7 @@ impl From<Error> for Problem {
                 .detail(format!("This costs up to {required} credits; {available} are available."))
                 .with("required", required)
                 .with("available", available),
+            Error::NoSuchPayment => Problem::new(Kind::NotFound),
             Error::Aws(error) => error.into(),
         }
     }

@@ -17,7 +17,7 @@ pub use cursor::{Cursor, CursorKey, Page, PageQuery, PageRequest};
 pub use digest::{hex, sha256};
 pub use event::DomainEvent;
 pub use id::{EventId, IdError, KeyId, UserId, WorkspaceId};
-pub use money::{Currency, MOST, Money, MoneyError};
+pub use money::{Currency, CurrencyError, MOST, Money, MoneyError};
 pub use problem::{Fault, Kind, Problem};
 pub use scrub::{scrub, scrub_json};
 pub use settings::Settings;

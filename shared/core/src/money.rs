@@ -1,28 +1,37 @@
 //! Money: whole cents and a currency. No floats anywhere.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
 /// The largest amount that is taken, in cents: ten million in the currency. More is a mistake or an attack.
 pub const MOST: u64 = 1_000_000_000;
 
-/// A currency that there are wallets in (ISO 4217). Its minor unit is a hundredth.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
-)]
-pub enum Currency {
-    /// South African rand.
-    #[serde(rename = "ZAR")]
-    Zar,
-}
+/// An ISO 4217 currency with a minor unit of a hundredth: three capital letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Currency([u8; 3]);
+
+/// A text that is no currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a currency is three capital letters, as in ISO 4217")]
+pub struct CurrencyError;
 
 impl Currency {
-    /// Its code.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Zar => "ZAR",
-        }
+    /// South African rand.
+    pub const ZAR: Self = Self(*b"ZAR");
+
+    /// Its three letters.
+    pub fn code(&self) -> &str {
+        // Made of letters alone.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl FromStr for Currency {
+    type Err = CurrencyError;
+    fn from_str(text: &str) -> Result<Self, CurrencyError> {
+        let letters: [u8; 3] = text.as_bytes().try_into().map_err(|_| CurrencyError)?;
+        if letters.iter().all(u8::is_ascii_uppercase) { Ok(Self(letters)) } else { Err(CurrencyError) }
     }
 }
 
@@ -31,6 +40,30 @@ impl fmt::Display for Currency {
         f.write_str(self.code())
     }
 }
+
+impl Serialize for Currency {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Currency {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        std::borrow::Cow::<'de, str>::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl utoipa::PartialSchema for Currency {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::String)
+            .pattern(Some("^[A-Z]{3}$"))
+            .examples(["ZAR"])
+            .description(Some("A currency (ISO 4217)."))
+            .into()
+    }
+}
+impl utoipa::ToSchema for Currency {}
 
 /// An amount: not negative, at most [`MOST`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -90,14 +123,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_currency_is_three_capital_letters() {
+        assert_eq!("ZAR".parse(), Ok(Currency::ZAR));
+        assert_eq!(serde_json::to_string(&Currency::ZAR).unwrap(), "\"ZAR\"");
+        for wrong in ["", "zar", "ZA", "ZARR", "Z R", "ZÄ"] {
+            assert_eq!(wrong.parse::<Currency>(), Err(CurrencyError), "{wrong}");
+        }
+    }
+
+    #[test]
     fn an_amount_has_one_text() {
         for (text, cents) in
             [("0.00", 0), ("0.05", 5), ("10.00", 1000), ("249.90", 24_990), ("10000000.00", MOST)]
         {
-            let money = Money::parse(text, Currency::Zar).unwrap();
+            let money = Money::parse(text, Currency::ZAR).unwrap();
             assert_eq!((money.cents, money.decimal().as_str()), (cents, text));
         }
-        assert_eq!(Money { cents: 1005, currency: Currency::Zar }.to_string(), "ZAR 10.05");
+        assert_eq!(Money { cents: 1005, currency: Currency::ZAR }.to_string(), "ZAR 10.05");
     }
 
     #[test]
@@ -131,12 +173,12 @@ mod tests {
             "\u{0661}\u{0660}.00",
             "10.\u{0660}\u{0660}",
         ] {
-            assert_eq!(Money::parse(wrong, Currency::Zar), Err(MoneyError::Form), "{wrong:?}");
+            assert_eq!(Money::parse(wrong, Currency::ZAR), Err(MoneyError::Form), "{wrong:?}");
         }
         for much in
             ["10000000.01", "99999999999.00", "18446744073709551616.00", &format!("{}.00", "9".repeat(400))]
         {
-            assert_eq!(Money::parse(much, Currency::Zar), Err(MoneyError::TooMuch), "{much}");
+            assert_eq!(Money::parse(much, Currency::ZAR), Err(MoneyError::TooMuch), "{much}");
         }
     }
 }

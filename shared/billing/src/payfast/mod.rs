@@ -1,14 +1,20 @@
 //! PayFast (South Africa): payments into a wallet (S5). The form that a buyer is sent there with, and what it says afterwards. The
 //! why of it is in `docs/decisions/payfast.md`.
 
+mod bridge;
 mod checkout;
 mod form;
 mod notice;
+mod payment;
 mod source;
+mod store;
 
+pub use bridge::{POLICY, Way, bridge};
 pub use checkout::{Form, Merchant, ORDER};
 pub use notice::{Malformed, Notice, Objection, Status};
+pub use payment::{Payment, PaymentId, PaymentState};
 pub use source::Sources;
+pub use store::{Begun, Checkout, CheckoutField, CheckoutForm, NewPayment, Payments};
 
 /// The fields whose values a log may show: ids, amounts and states, none of a person, none that signs.
 const SHOWN: [&str; 11] = [

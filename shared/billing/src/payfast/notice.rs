@@ -2,6 +2,7 @@
 
 use piecework_core::{Currency, Money};
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
 use super::form::{decode, joined, signature};
@@ -27,19 +28,20 @@ pub struct Notice {
     signature: String,
 }
 
-/// What a notification says of the payment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a notification says of the payment. What is further on is greater: once paid, it is paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Paid.
-    Complete,
-    /// Not paid.
-    Failed,
+    /// Something that was not known when this was written: kept, and nothing is done.
+    Unknown,
     /// Not yet paid: another notification follows.
     Pending,
     /// Called off; PayFast documents it for subscriptions.
     Cancelled,
-    /// Something that was not known when this was written: kept, and nothing is done.
-    Unknown,
+    /// Not paid.
+    Failed,
+    /// Paid.
+    Complete,
 }
 
 /// Why a notification that is PayFast's does not count. Each is for people: the payment stays as it is.
@@ -133,7 +135,7 @@ impl Notice {
             return Err(Objection::Currency);
         }
         let text = self.get("amount_gross").ok_or(Objection::Field("amount_gross"))?;
-        let paid = Money::parse(text, Currency::Zar).map_err(|_| Objection::Field("amount_gross"))?;
+        let paid = Money::parse(text, Currency::ZAR).map_err(|_| Objection::Field("amount_gross"))?;
         if paid == asked { Ok(()) } else { Err(Objection::Amount) }
     }
 }
@@ -262,7 +264,7 @@ mod tests {
 
     #[test]
     fn the_amount_must_be_the_one_asked_to_the_cent_and_in_rand() {
-        let ten = Money { cents: 1000, currency: Currency::Zar };
+        let ten = Money { cents: 1000, currency: Currency::ZAR };
         let amount = |text: &str| {
             let body = format!("amount_gross={text}&merchant_id=10000100&signature=x");
             Notice::parse(body.as_bytes()).unwrap().check_amount(ten)
