@@ -20,6 +20,7 @@ mod limits;
 mod load;
 mod logs;
 mod metrics;
+mod payfast;
 mod probe;
 mod proving;
 mod queries;

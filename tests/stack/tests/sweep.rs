@@ -29,6 +29,8 @@ const PUBLIC: &[&str] = &[
     "GET /v1/docs",
     "GET /v1/health",
     "GET /v1/openapi.json",
+    "GET /v1/payments/payfast/cancel",
+    "GET /v1/payments/payfast/return",
     "POST /v1/auth/logout",
     "POST /v1/auth/refresh",
 ];

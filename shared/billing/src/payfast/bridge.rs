@@ -2,7 +2,25 @@
 
 use std::fmt::Write as _;
 
+use serde::Deserialize;
+use utoipa::IntoParams;
+
 use super::PaymentId;
+
+/// What a payer brings along.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct BridgeQuery {
+    /// The payment; what is no id of one is left out of the page.
+    pub payment_id: Option<String>,
+}
+
+impl BridgeQuery {
+    /// The payment, if it is an id of one.
+    pub fn payment(&self) -> Option<PaymentId> {
+        self.payment_id.as_deref()?.parse().ok()
+    }
+}
 
 /// What the pages may do: nothing. The style is known by its SHA-256.
 pub const POLICY: &str = "default-src 'none'; style-src 'sha256-bCjMgjDqScJozKyAahr7STLwiki5CUtj98RetBHQUz4='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";

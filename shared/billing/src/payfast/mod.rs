@@ -9,12 +9,12 @@ mod payment;
 mod source;
 mod store;
 
-pub use bridge::{POLICY, Way, bridge};
+pub use bridge::{BridgeQuery, POLICY, Way, bridge};
 pub use checkout::{Form, Merchant, ORDER};
 pub use notice::{Malformed, Notice, Objection, Status};
 pub use payment::{Payment, PaymentId, PaymentState};
 pub use source::Sources;
-pub use store::{Begun, Checkout, CheckoutField, CheckoutForm, NewPayment, Payments};
+pub use store::{Begun, Checkout, CheckoutField, CheckoutForm, NewPayment, PaymentQuery, Payments};
 
 /// The fields whose values a log may show: ids, amounts and states, none of a person, none that signs.
 const SHOWN: [&str; 11] = [

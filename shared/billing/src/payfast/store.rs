@@ -8,7 +8,7 @@ use piecework_core::{
     settings::{Environment, SettingError},
 };
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     Form, Merchant, Payment, PaymentId,
@@ -109,6 +109,16 @@ pub struct CheckoutField {
     pub value: String,
 }
 
+/// Which payment.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PaymentQuery {
+    /// The payment's id.
+    #[param(example = "pay_01j9z3k5m8n2p4q6r7s8t9v0wx")]
+    pub payment_id: String,
+}
+
 #[derive(Serialize)]
 struct Stored<'a> {
     pk: String,
@@ -139,7 +149,9 @@ impl Deps for Checkout {
 
 impl Payments {
     /// A user's payment.
-    pub async fn get(&self, user: UserId, id: PaymentId) -> Result<Payment, Error> {
+    pub async fn get(&self, user: UserId, query: &PaymentQuery) -> Result<Payment, Error> {
+        // What is no id names nothing that could exist.
+        let id: PaymentId = query.payment_id.parse().map_err(|_| Error::NoSuchPayment)?;
         let record = self.table.get::<Record>(&Key::new(partition(id), user.to_string())).await?;
         Ok(record.ok_or(Error::NoSuchPayment)?.view())
     }
