@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::{
     config::{BehaviorVersion, Config, Credentials, Region},
     types::AttributeValue,
 };
-use billing::{Grant, GrantSource};
+use billing::{Book, Grant, GrantSource};
 use local::{Stack, StackFile, accounts::Accounts};
 
 use super::App;
@@ -35,15 +35,16 @@ impl Operator {
 
     /// Grants credits; `false` if this source id has had its grant.
     pub async fn grant(&self, app: &App, source_id: &str, credits: u64) -> bool {
-        let grant = Grant { source: GrantSource::Manual, source_id: source_id.to_owned(), credits };
-        self.accounts.billing().grant(app.workspace, &grant).await.unwrap()
+        let grant = Grant::new(GrantSource::Manual, source_id, credits);
+        self.accounts.billing().grant(&Book::credits(app.workspace), &grant).await.unwrap()
     }
 
     /// Charges until so many credits are left.
     pub async fn leave(&self, app: &App, credits: u64) {
         let billing = self.accounts.billing();
         let available = app.balance().await["available"];
-        let plan = billing.plan(app.workspace, available - credits).await.unwrap();
+        let over = u64::try_from(available).unwrap() - credits;
+        let plan = billing.plan(&Book::credits(app.workspace), over).await.unwrap();
         let mut transaction = Transaction::new();
         billing.charge_in(&mut transaction, &plan, "correction");
         transaction.commit().await.unwrap();
