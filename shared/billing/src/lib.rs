@@ -10,6 +10,7 @@ mod book;
 mod error;
 pub mod inbound;
 mod ledger;
+pub mod paddle;
 mod rules;
 mod store;
 
