@@ -5,7 +5,7 @@ use piecework_core::typed_id;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::rules::Allocation;
+use crate::rules::{Allocation, Clawback};
 
 typed_id!(LotId, "lot", "A lot of what was granted.");
 typed_id!(EntryId, "ent", "An entry in the ledger.");
@@ -61,6 +61,8 @@ pub struct Grant {
     pub expires_at: Option<Timestamp>,
     /// What was bought, in words.
     pub name: Option<String>,
+    /// How much of its payment has been asked back by now.
+    pub claimed: Clawback,
     /// Whether only an owner that the ledger knows may have it.
     pub(crate) known_only: bool,
 }
@@ -75,6 +77,7 @@ impl Grant {
             priority: source.priority(),
             expires_at: None,
             name: None,
+            claimed: Clawback::default(),
             known_only: false,
         }
     }
@@ -90,6 +93,13 @@ impl Grant {
     #[must_use]
     pub fn named(mut self, name: Option<String>) -> Self {
         self.name = name;
+        self
+    }
+
+    /// Of which so much was asked back before it came.
+    #[must_use]
+    pub fn claimed(mut self, asked: Clawback) -> Self {
+        self.claimed = asked;
         self
     }
 

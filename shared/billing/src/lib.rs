@@ -10,9 +10,11 @@ mod book;
 mod error;
 pub mod inbound;
 mod ledger;
+pub mod paddle;
 pub mod payfast;
 mod rules;
 mod store;
+mod wallet;
 
 pub use book::Book;
 pub use error::Error;
@@ -21,3 +23,4 @@ pub use ledger::{
 };
 pub use rules::{Allocation, Clawback, allocate, give_back};
 pub use store::{Billing, CREDITS_LABEL, Plan, SIGNUP_GRANT};
+pub use wallet::Wallet;

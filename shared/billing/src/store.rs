@@ -142,7 +142,7 @@ impl Billing {
 
     /// Adds a grant; the lot that it makes. The action `grant` is refused if this source id has had its grant.
     pub fn grant_in(&self, transaction: &mut Transaction, book: &Book, grant: &Grant) -> LotId {
-        let lot = Lot {
+        let fresh = Lot {
             id: LotId::new(),
             source: grant.source,
             source_id: grant.source_id.clone(),
@@ -156,6 +156,8 @@ impl Billing {
             chargeback: Claim::default(),
             granted_at: now(),
         };
+        // A grant that comes late may have expired, or been asked back, before it came.
+        let lot = fresh.clawed(grant.claimed, now());
         #[derive(Serialize)]
         struct Lock<'a> {
             pk: String,
@@ -166,15 +168,16 @@ impl Billing {
         let pk = format!("GRANT#{}#{}", grant.source.name(), grant.source_id);
         transaction.create("grant", &self.table, &Lock { pk, sk: "GRANT", book: &book.pk, lot: lot.id });
         let mut item = stored(lot_key(&book.pk, lot.id), &lot);
-        // A grant that comes late may have expired before it came.
-        if let Some(at) = lot.expires_at {
+        if let Some(at) = lot.look_at(now()) {
             item.gsi1pk = Some(SWEPT.to_owned());
             item.gsi1sk = Some(look(at, lot.id));
         }
         transaction.create("lot", &self.table, &item);
         let mut update = Update::at(balance_key(&book.pk))
             .add("granted", signed(grant.amount))
-            .add("available", signed(grant.amount));
+            .add("available", lot.remaining)
+            .add("clawed", lot.taken())
+            .add("expired", signed(lot.expired));
         let label = if grant.known_only { "owner" } else { "balance" };
         if grant.known_only {
             update = update.when(Cond::Present("pk"));
@@ -182,6 +185,7 @@ impl Billing {
         transaction.update(label, &self.table, update);
         let lots = vec![Allocation { lot: lot.id, amount: grant.amount, expires_at: grant.expires_at }];
         self.enter(transaction, &book.pk, EntryKind::Grant, grant.amount, &grant.source_id, lots);
+        self.enter_moves(transaction, &book.pk, &fresh, &lot);
         let data = serde_json::json!({ "source": grant.source, "source_id": grant.source_id, "amount": grant.amount });
         self.tell_in(transaction, book, "granted", lot.id, data);
         lot.id
@@ -463,6 +467,12 @@ impl Billing {
             .add("clawed", after.taken() - before.taken())
             .add("expired", signed(after.expired) - signed(before.expired));
         transaction.update("balance", &self.table, update);
+        self.enter_moves(transaction, pk, before, after);
+        Ok(())
+    }
+
+    /// Adds the entries that tell of a lot's change by claims and expiry.
+    fn enter_moves(&self, transaction: &mut Transaction, pk: &str, before: &Lot, after: &Lot) {
         let mut enter = |kind: EntryKind, amount: u64| {
             if amount > 0 {
                 let lots = vec![Allocation { lot: before.id, amount, expires_at: before.expires_at }];
@@ -474,8 +484,7 @@ impl Billing {
         enter(EntryKind::Chargeback, rose(after.chargeback.taken, before.chargeback.taken));
         enter(EntryKind::GiveBack, fell(after.refund.taken, before.refund.taken));
         enter(EntryKind::GiveBack, fell(after.chargeback.taken, before.chargeback.taken));
-        enter(EntryKind::Expire, after.expired - before.expired);
-        Ok(())
+        enter(EntryKind::Expire, rose(after.expired, before.expired));
     }
 
     /// Does what is due to lots: what expired, and what came back to a lot that a refund claims. Says to how many. A lot that

@@ -1,23 +1,22 @@
-//! The payfast queue: apply itn.
+//! The PayFast queue: each notification that was kept is confirmed and merged into its payment, and the wallet follows (S5).
 
 use std::process::ExitCode;
 
-use piecework_core::WorkspaceId;
-use serde::Deserialize;
+use billing::{
+    inbound::InboundMessage,
+    payfast::{Notices, Pause},
+};
+use piecework_core::Problem;
 use worker::Failure;
-
-/// What the queue carries.
-#[derive(Debug, Deserialize)]
-pub struct Message {
-    /// Whose.
-    pub workspace: WorkspaceId,
-}
 
 /// Serves the queue.
 pub fn run() -> ExitCode {
     worker::run_queue(apply_itn)
 }
 
-async fn apply_itn(_: (), message: Message) -> Result<(), Failure> {
-    Err(Failure::reject(format!("nothing is done for {} yet", message.workspace)))
+async fn apply_itn(notices: Notices, message: InboundMessage) -> Result<(), Failure> {
+    notices.apply(message).await.map_err(|pause| match pause {
+        Pause::Unconfirmed { after, .. } => Failure::Retry { after, cause: pause.to_string() },
+        Pause::Billing(error) => Problem::from(error).into(),
+    })
 }

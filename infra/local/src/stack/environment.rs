@@ -57,14 +57,16 @@ pub(crate) fn environment(
         env.insert("SSO_SECRETS".to_owned(), identity::secrets());
     }
     // The account is the stand-in's, and so is the only address that notifications come from.
-    if env.contains_key("PAYFAST_MERCHANT_ID") {
-        env.extend(owned([
-            ("PAYFAST_MERCHANT_ID", payfast::MERCHANT_ID),
-            ("PAYFAST_MERCHANT_KEY", payfast::MERCHANT_KEY),
-            ("PAYFAST_PASSPHRASE", payfast::PASSPHRASE),
-            ("PAYFAST_URL", &endpoints.payfast),
-            ("PAYFAST_SOURCES", &format!("{}", options.host)),
-        ]));
+    for (name, value) in [
+        ("PAYFAST_MERCHANT_ID", payfast::MERCHANT_ID),
+        ("PAYFAST_MERCHANT_KEY", payfast::MERCHANT_KEY),
+        ("PAYFAST_PASSPHRASE", payfast::PASSPHRASE),
+        ("PAYFAST_URL", &endpoints.payfast),
+        ("PAYFAST_SOURCES", &options.host.to_string()),
+    ] {
+        if let Some(setting) = env.get_mut(name) {
+            value.clone_into(setting);
+        }
     }
     if options.traces {
         env.insert("TRACES".to_owned(), "log".to_owned());

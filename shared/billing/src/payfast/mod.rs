@@ -1,16 +1,22 @@
 //! PayFast (South Africa): payments into a wallet (S5). The form that a buyer is sent there with, and what it says afterwards. The
 //! why of it is in `docs/decisions/payfast.md`.
 
+mod apply;
 mod bridge;
+mod chargeback;
 mod checkout;
+mod door;
 mod form;
 mod notice;
 mod payment;
 mod source;
 mod store;
 
+pub use apply::{Notices, Pause};
 pub use bridge::{BridgeQuery, POLICY, Way, bridge};
+pub use chargeback::{ChargebackNote, Chargebacks, Claim, Claimed};
 pub use checkout::{Form, Merchant, ORDER};
+pub use door::Door;
 pub use notice::{Malformed, Notice, Objection, Status};
 pub use payment::{Payment, PaymentId, PaymentState};
 pub use source::Sources;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Objection, Status};
+use crate::LotId;
 
 typed_id!(PaymentId, "pay", "A payment into a wallet.");
 
@@ -30,6 +31,19 @@ pub enum PaymentState {
     Complete,
     /// Paid, and taken back by the buyer's bank.
     ChargedBack,
+}
+
+impl PaymentState {
+    /// Its name in the API, and in the kind of the event that tells of it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+            Self::Complete => "complete",
+            Self::ChargedBack => "charged_back",
+        }
+    }
 }
 
 /// A payment, as its payer sees it.
@@ -68,6 +82,12 @@ pub struct Record {
     /// What was heard, by PayFast's id of the payment: the furthest of what came, so that neither order nor repeats count.
     #[serde(default)]
     pub heard: BTreeMap<String, Status>,
+    /// The id of PayFast's that the wallet got the money for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credited: Option<String>,
+    /// What the wallet got.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lot: Option<LotId>,
     /// Whether the buyer's bank took it back.
     #[serde(default)]
     pub charged_back: bool,
@@ -141,7 +161,9 @@ impl Record {
         let mut next = Self { version: self.version + 1, ..self.clone() };
         next.heard.insert(theirs.to_owned(), status);
         match (status, paid) {
-            (Status::Complete, false) => Change::Paid(Self { completed_at: Some(at), ..next }),
+            (Status::Complete, false) => {
+                Change::Paid(Self { completed_at: Some(at), credited: Some(theirs.to_owned()), ..next })
+            }
             (Status::Complete, true) => Change::Again(next),
             _ => Change::Heard(next),
         }
@@ -175,6 +197,8 @@ mod tests {
             amount: 1000,
             currency: Currency::ZAR,
             heard: BTreeMap::new(),
+            credited: None,
+            lot: None,
             charged_back: false,
             created_at: Timestamp::UNIX_EPOCH,
             completed_at: None,

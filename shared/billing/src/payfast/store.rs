@@ -7,6 +7,7 @@ use piecework_core::{
     now,
     settings::{Environment, SettingError},
 };
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -22,10 +23,13 @@ const ITEM: &str = "Wallet top-up";
 const LIVE: &str = "https://www.payfast.co.za";
 const SANDBOX: &str = "https://sandbox.payfast.co.za";
 
-/// The shop's account at PayFast, by the settings.
+/// The shop's account at PayFast, by the settings: what it takes to know PayFast's voice.
 #[derive(Clone)]
 pub(super) struct Shop {
-    pub merchant: Merchant,
+    /// The merchant's id.
+    pub id: String,
+    /// What signs.
+    pub passphrase: Option<SecretString>,
     /// Where PayFast is, without a slash at the end.
     pub url: String,
 }
@@ -35,17 +39,13 @@ impl Shop {
     pub fn of(settings: &Settings) -> Result<Option<Self>, SettingError> {
         let Some(id) = settings.text("PAYFAST_MERCHANT_ID") else { return Ok(None) };
         let live = settings.environment == Environment::Prod;
-        let url = settings.text("PAYFAST_URL").unwrap_or(if live { LIVE } else { SANDBOX });
-        let merchant = Merchant {
-            id: id.to_owned(),
-            key: settings.required("PAYFAST_MERCHANT_KEY")?.to_owned().into(),
-            passphrase: settings.text("PAYFAST_PASSPHRASE").map(|text| text.to_owned().into()),
-        };
+        let passphrase = settings.text("PAYFAST_PASSPHRASE").map(|text| text.to_owned().into());
         // Without one, whoever knows the merchant's id can sign.
-        if live && merchant.passphrase.is_none() {
+        if live && passphrase.is_none() {
             return Err(SettingError::Missing("PAYFAST_PASSPHRASE"));
         }
-        Ok(Some(Self { merchant, url: url.trim_end_matches('/').to_owned() }))
+        let url = settings.text("PAYFAST_URL").unwrap_or(if live { LIVE } else { SANDBOX });
+        Ok(Some(Self { id: id.to_owned(), passphrase, url: url.trim_end_matches('/').to_owned() }))
     }
 }
 
@@ -59,7 +59,7 @@ pub struct Payments {
 #[derive(Clone)]
 pub struct Checkout {
     payments: Payments,
-    shop: Option<Shop>,
+    shop: Option<(Merchant, String)>,
     public_url: String,
 }
 
@@ -139,9 +139,16 @@ impl Deps for Payments {
 
 impl Deps for Checkout {
     fn new(settings: &Settings, clients: &Clients) -> Result<Self, SettingError> {
+        let shop = match Shop::of(settings)? {
+            Some(Shop { id, passphrase, url }) => {
+                let key = settings.required("PAYFAST_MERCHANT_KEY")?.to_owned().into();
+                Some((Merchant { id, key, passphrase }, url))
+            }
+            None => None,
+        };
         Ok(Self {
             payments: Payments::new(settings, clients)?,
-            shop: Shop::of(settings)?,
+            shop,
             public_url: settings.required("PUBLIC_URL")?.trim_end_matches('/').to_owned(),
         })
     }
@@ -207,7 +214,7 @@ impl Checkout {
         new: &NewPayment,
         request: Option<&Request>,
     ) -> Result<Reply, Problem> {
-        let Some(shop) = &self.shop else {
+        let Some((merchant, url)) = &self.shop else {
             return Err(Problem::new(Kind::NotFound).detail("Payments by PayFast are not switched on."));
         };
         let unusable = |pointer: &str, detail: String| {
@@ -226,14 +233,16 @@ impl Checkout {
             amount: new.amount,
             currency: new.currency,
             heard: std::collections::BTreeMap::new(),
+            credited: None,
+            lot: None,
             charged_back: false,
             created_at: now(),
             completed_at: None,
             version: 1,
         };
-        let form = self.form(shop, record.id, record.money());
+        let form = self.form(merchant, record.id, record.money());
         tracing::info!(payment = %record.id, form = ?form, "checkout");
-        let reply = reply(&record, &form, &shop.url)?;
+        let reply = reply(&record, &form, url)?;
         let mut transaction = Transaction::new();
         self.payments.create_in(&mut transaction, &record);
         self.payments.tell_in(&mut transaction, &record, &event(&record, "begun").by(user));
@@ -244,7 +253,7 @@ impl Checkout {
         Ok(reply)
     }
 
-    fn form(&self, shop: &Shop, id: PaymentId, money: Money) -> Form {
+    fn form(&self, merchant: &Merchant, id: PaymentId, money: Money) -> Form {
         let here = |path: &str| format!("{}/v1/payments/payfast/{path}", self.public_url);
         let fields = [
             ("return_url", here(&format!("return?payment_id={id}"))),
@@ -254,7 +263,7 @@ impl Checkout {
             ("amount", money.decimal()),
             ("item_name", ITEM.to_owned()),
         ];
-        Form::signed(&shop.merchant, &fields)
+        Form::signed(merchant, &fields)
     }
 }
 

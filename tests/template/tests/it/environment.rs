@@ -15,6 +15,10 @@ const OPTIONAL: &[&str] = &[
     "ADMIN_EMAILS",
     "DOCS",
     "IDENTITY_ISSUERS",
+    "PAYFAST_MERCHANT_ID",
+    "PAYFAST_MERCHANT_KEY",
+    "PAYFAST_PASSPHRASE",
+    "PAYFAST_URL",
     "RATE_LIMITS",
     "SENTRY_DSN",
     "SMTP_FROM",
@@ -28,8 +32,11 @@ const OPTIONAL: &[&str] = &[
 ];
 
 /// What a function has because the others of its area have it.
-const SHARED: &[(&str, &str)] =
-    &[("account-end-session", "BILLING_TABLE"), ("account-refresh-session", "BILLING_TABLE")];
+const SHARED: &[(&str, &str)] = &[
+    ("account-end-session", "BILLING_TABLE"),
+    ("account-refresh-session", "BILLING_TABLE"),
+    ("billing-show-bridge", "BILLING_TABLE"),
+];
 
 /// Starts a function. `Ok` if it asks the Runtime API for its first event, otherwise what it said.
 fn start(binary: &Path, env: &BTreeMap<String, String>) -> Result<(), String> {

@@ -14,6 +14,7 @@ const TOLD_ONLY: &[(&str, &str)] = &[
     ("account-begin-login", "piecework-dev-billing"),
     ("account-end-session", "piecework-dev-billing"),
     ("account-refresh-session", "piecework-dev-billing"),
+    ("billing-show-bridge", "piecework-dev-billing"),
     ("verify-cancel-task", "piecework-dev-verify-000000000000"),
     ("verify-sweep-tasks", "piecework-dev-billing"),
 ];
