@@ -1,12 +1,17 @@
 //! PayFast: a payer goes there and comes back, and what PayFast says of it is believed only when it all fits (S5).
 
+mod chargeback;
 mod checkout;
+mod confirmation;
+mod door;
+mod order;
 
-use local::Stack;
+use account::Scope;
+use local::{Stack, StackOptions};
 use reqwest::{Client, Method, Url};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, App};
+use crate::support::{Answer, App, start, until};
 
 /// A payment that was begun.
 struct Begun {
@@ -69,4 +74,67 @@ async fn begin(app: &App, cents: u64) -> Begun {
 
 async fn status(app: &App, id: &str) -> Answer {
     app.send(app.request(Method::GET, &format!("/v1/payments/payfast/status?payment_id={id}"))).await
+}
+
+/// A stack with a shop that is paid by PayFast, a payer, and somebody of support.
+struct Till {
+    stack: Stack,
+    payer: App,
+    support: App,
+}
+
+impl Till {
+    async fn open() -> Self {
+        Self::open_with(|_| {}).await
+    }
+
+    async fn open_with(change: impl FnOnce(&mut StackOptions)) -> Self {
+        let stack = start(change).await;
+        let payer = App::on(&stack, &[Scope::Credits]).await;
+        let support = App::on(&stack, &[Scope::Admin]).await;
+        Self { stack, payer, support }
+    }
+
+    /// Posts a notification, from where PayFast's come.
+    async fn notify(&self, body: &str) -> Answer {
+        post(&format!("{}/v1/payments/payfast/itn", self.stack.base_url()), body.to_owned()).await
+    }
+
+    /// The call with this body, once it is no longer on its way.
+    async fn call(&self, body: &str) -> Value {
+        let hash = piecework_core::hex(&piecework_core::sha256(&[body.as_bytes()]));
+        until("the end of a call", || async {
+            let calls = self.support.get("/v1/admin/inbound?provider=payfast&limit=200").await.expect(200);
+            let calls = calls["data"].as_array().unwrap().clone();
+            calls.into_iter().find(|call| call["sha256"] == hash.as_str() && call["status"] != "received")
+        })
+        .await
+    }
+
+    /// Posts a notification that is taken; what becomes of it.
+    async fn told(&self, body: &str) -> Value {
+        let answer = self.notify(body).await;
+        assert_eq!((answer.status, answer.text().as_str()), (200, ""), "{body}");
+        self.call(body).await
+    }
+
+    async fn state(&self, begun: &Begun) -> Value {
+        status(&self.payer, &begun.id).await.expect(200)["state"].clone()
+    }
+
+    /// The payer's balance, and the entries that moved it.
+    async fn wallet(&self) -> (Value, Vec<Value>) {
+        let wallet = self.payer.get("/v1/wallet/balance?limit=200").await.expect(200);
+        assert_eq!((&wallet["currency"], &wallet["transactions"]["next_cursor"]), (&json!("ZAR"), &Value::Null));
+        let entries = wallet["transactions"]["data"].as_array().unwrap().clone();
+        (wallet["balance"].clone(), entries)
+    }
+
+    async fn available(&self) -> i64 {
+        self.wallet().await.0["available"].as_i64().unwrap()
+    }
+
+    async fn close(self) {
+        self.stack.stop().await;
+    }
 }
