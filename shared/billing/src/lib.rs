@@ -7,6 +7,8 @@
 //! the other. See `docs/decisions/ledger.md`.
 
 mod book;
+mod claims;
+mod debit;
 mod error;
 pub mod inbound;
 mod ledger;
@@ -15,9 +17,10 @@ mod rules;
 mod store;
 
 pub use book::{Book, Currency, CurrencyError};
+pub use debit::Plan;
 pub use error::Error;
 pub use ledger::{
     Balance, Claim, Credits, Entry, EntryId, EntryKind, Grant, GrantSource, Hold, Lot, LotId, Standing, Trail,
 };
 pub use rules::{Allocation, Clawback, allocate, give_back};
-pub use store::{Billing, CREDITS_LABEL, Plan, SIGNUP_GRANT};
+pub use store::{Billing, CREDITS_LABEL, SIGNUP_GRANT};

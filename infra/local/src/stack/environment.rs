@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Endpoints;
 use crate::options::StackOptions;
 use crate::template::model::Function;
-use crate::{REGION, identity};
+use crate::{REGION, identity, till};
 
 /// The key of the stack itself and its users.
 pub(crate) const STACK_KEY: &str = "local-stack";
@@ -53,6 +53,10 @@ pub(crate) fn environment(
     if env.contains_key("SSO_PROVIDERS") {
         env.insert("SSO_PROVIDERS".to_owned(), identity::providers(&endpoints.issuer));
         env.insert("SSO_SECRETS".to_owned(), identity::secrets());
+    }
+    // And whoever sells or is paid deals with the till's.
+    for (name, value) in till::settings(&endpoints.paddle) {
+        env.entry(name.to_owned()).and_modify(|old| *old = value);
     }
     if options.traces {
         env.insert("TRACES".to_owned(), "log".to_owned());
