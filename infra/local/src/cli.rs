@@ -286,6 +286,7 @@ fn welcome(started: &Started) -> String {
         ("admin key", &file.admin_key),
         ("token", &file.token),
         ("issuer", &endpoints.issuer),
+        ("Paddle", &endpoints.paddle),
         ("PayFast", &endpoints.payfast),
         ("DynamoDB", &endpoints.dynamodb),
         ("S3", &endpoints.s3),

@@ -30,6 +30,7 @@ pub mod sources;
 pub mod stack;
 pub mod stack_file;
 pub mod template;
+mod till;
 pub mod traces;
 
 pub use cloud::Cloud;

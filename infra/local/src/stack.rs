@@ -13,7 +13,7 @@ use std::time::Duration;
 use local_gate::{Gate, GateOptions, Policy, Principal};
 use local_lambda::{Cors, Front, FrontOptions, FunctionSpec, Lambda, LambdaOptions, Route};
 use local_parties::payfast::PayFast;
-use local_parties::{Behaviour, DnsServer, Issuer, SmtpServer, Zone};
+use local_parties::{Behaviour, DnsServer, Issuer, Paddle, SmtpServer, Zone};
 
 use crate::cloud::Cloud;
 use crate::data::Data;
@@ -51,6 +51,7 @@ pub struct Stack {
     gate: Gate,
     parties: Option<Parties>,
     issuer: Issuer,
+    paddle: Paddle,
     payfast: PayFast,
     services: Services,
     // Last, so that the folder and its lock outlive all that writes there.
@@ -101,6 +102,8 @@ impl Stack {
         endpoints.smtp = parties.as_ref().map(|p| p.smtp.addr().to_string());
         let issuer = Issuer::start(SocketAddr::from((options.host, 0))).await?;
         endpoints.issuer = issuer.url().to_owned();
+        let paddle = Paddle::start(SocketAddr::from((options.host, 0))).await?;
+        endpoints.paddle = paddle.url().to_owned();
         let payfast = PayFast::start(SocketAddr::from((options.host, 0))).await?;
         endpoints.payfast = payfast.url().to_owned();
 
@@ -150,6 +153,7 @@ impl Stack {
             Some(front) => front.base_url(),
             None => options.lambda_endpoint.clone().unwrap_or_default(),
         };
+        paddle.notify(&format!("{base_url}/v1/webhooks/paddle"));
         Ok(Self {
             base_url,
             endpoints,
@@ -162,6 +166,7 @@ impl Stack {
             gate,
             parties,
             issuer,
+            paddle,
             payfast,
             services,
             data,
@@ -206,6 +211,11 @@ impl Stack {
     /// The SMTP stand-in, if functions use it.
     pub fn smtp(&self) -> Option<&SmtpServer> {
         self.parties.as_ref().map(|p| &p.smtp)
+    }
+
+    /// Paddle's stand-in, which notifies this stack.
+    pub fn paddle(&self) -> &Paddle {
+        &self.paddle
     }
 
     /// The identity provider's stand-in. `identity` says which issuers it stands for.
@@ -290,6 +300,7 @@ impl Stack {
         self.gate.shutdown().await;
         self.services.stop().await;
         self.issuer.shutdown().await;
+        self.paddle.shutdown().await;
         self.payfast.shutdown().await;
         if let Some(parties) = self.parties {
             parties.dns.shutdown().await;

@@ -14,7 +14,8 @@ pub use authenticator::Authenticator;
 pub use error::Error;
 pub use key::{ApiKey, ApiKeyToken, CreatedKey, NewKey, RollKey};
 pub use permission::{
-    CanManageKeys, CanManagePersonalData, CanRead, CanReadCredits, CanVerify, IsAdmin, Permission, Scope,
+    CanBuy, CanManageKeys, CanManagePersonalData, CanRead, CanReadCredits, CanVerify, IsAdmin, Permission,
+    Scope,
 };
 pub use profile::{Me, MeChanges};
 pub use sso::{

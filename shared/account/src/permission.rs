@@ -12,7 +12,7 @@ pub enum Scope {
     /// Read tasks, results and usage.
     #[serde(rename = "read")]
     Read,
-    /// Read balance, grants and history.
+    /// Read balance, grants and history; begin a purchase.
     #[serde(rename = "credits")]
     Credits,
     /// Create, list and revoke keys.
@@ -79,6 +79,8 @@ permissions! {
     CanRead = Read;
     /// May read balance, grants and history.
     CanReadCredits = Credits;
+    /// May begin a purchase, which somebody then pays.
+    CanBuy = Credits;
     /// May create, list and revoke keys.
     CanManageKeys = Keys;
     /// May change, export and erase one's own data.

@@ -7,6 +7,8 @@
 //! the other. See `docs/decisions/ledger.md`.
 
 mod book;
+mod claims;
+mod debit;
 mod error;
 pub mod inbound;
 mod ledger;
@@ -17,10 +19,11 @@ mod store;
 mod wallet;
 
 pub use book::Book;
+pub use debit::Plan;
 pub use error::Error;
 pub use ledger::{
     Balance, Claim, Credits, Entry, EntryId, EntryKind, Grant, GrantSource, Hold, Lot, LotId, Standing, Trail,
 };
 pub use rules::{Allocation, Clawback, allocate, give_back};
-pub use store::{Billing, CREDITS_LABEL, Plan, SIGNUP_GRANT};
+pub use store::{Billing, CREDITS_LABEL, SIGNUP_GRANT};
 pub use wallet::Wallet;

@@ -125,7 +125,10 @@ impl Till {
     /// The payer's balance, and the entries that moved it.
     async fn wallet(&self) -> (Value, Vec<Value>) {
         let wallet = self.payer.get("/v1/wallet/balance?limit=200").await.expect(200);
-        assert_eq!((&wallet["currency"], &wallet["transactions"]["next_cursor"]), (&json!("ZAR"), &Value::Null));
+        assert_eq!(
+            (&wallet["currency"], &wallet["transactions"]["next_cursor"]),
+            (&json!("ZAR"), &Value::Null)
+        );
         let entries = wallet["transactions"]["data"].as_array().unwrap().clone();
         (wallet["balance"].clone(), entries)
     }

@@ -1,6 +1,6 @@
 //! `POST /v1/payments/payfast/initiate`: begins a payment into the caller's wallet (S5).
 
-use account::CanReadCredits;
+use account::CanBuy;
 use billing::payfast::{Begun, Checkout, NewPayment};
 use web::prelude::*;
 
@@ -18,7 +18,7 @@ pub fn endpoint() -> Endpoint<Checkout> {
     responses((status = 201, description = "The payment and its form.", body = Begun, headers(("location" = String)))))]
 async fn initiate_payment(
     State(checkout): State<Checkout>,
-    caller: Caller<CanReadCredits>,
+    caller: Caller<CanBuy>,
     key: IdempotencyKey,
     Json(new): Json<NewPayment>,
 ) -> Result<Answer, Problem> {

@@ -29,6 +29,9 @@ pub struct Endpoints {
     /// The identity provider's stand-in, `http://127.0.0.1:PORT`: `POST /token` with claims signs them.
     #[serde(default)]
     pub issuer: String,
+    /// Paddle's stand-in, likewise: `POST /control` makes things happen there.
+    #[serde(default)]
+    pub paddle: String,
     /// PayFast's stand-in, `http://127.0.0.1:PORT`.
     #[serde(default)]
     pub payfast: String,
@@ -73,6 +76,7 @@ impl Ports {
             dns: None,
             smtp: None,
             issuer: String::new(),
+            paddle: String::new(),
             payfast: String::new(),
         })
     }

@@ -56,10 +56,16 @@ fn a_chargeback_takes_all_blocks_what_is_owed_and_can_be_reversed() {
         let (second, _) = paid(&till, 2_000, "20.00").await;
 
         let done = claim(&till, &first, "chargeback").await.expect(200);
-        assert_eq!((&done["payment"]["state"], &done["taken_back"], &done["owed"]), (&json!("charged_back"), &json!(10_000), &json!(7_000)));
+        assert_eq!(
+            (&done["payment"]["state"], &done["taken_back"], &done["owed"]),
+            (&json!("charged_back"), &json!(10_000), &json!(7_000))
+        );
         assert_eq!(till.state(&first).await, "charged_back");
         let (balance, entries) = till.wallet().await;
-        assert_eq!((&balance["available"], &balance["clawed"], &balance["spent"]), (&json!(-5_000), &json!(10_000), &json!(7_000)));
+        assert_eq!(
+            (&balance["available"], &balance["clawed"], &balance["spent"]),
+            (&json!(-5_000), &json!(10_000), &json!(7_000))
+        );
         assert_eq!((&entries[0]["kind"], &entries[0]["amount"]), (&json!("chargeback"), &json!(10_000)));
         // Also the lot of the second payment pays for nothing while the first is owed.
         for cents in [1, 2_000] {
@@ -71,10 +77,16 @@ fn a_chargeback_takes_all_blocks_what_is_owed_and_can_be_reversed() {
         assert_eq!(till.told(&again).await["status"], "failed");
         settled(&till.payer).await;
         assert_eq!(till.available().await, -5_000);
-        assert_eq!(claim(&till, &first, "chargeback").await.problem(409, "wrong-state")["state"], "charged_back");
+        assert_eq!(
+            claim(&till, &first, "chargeback").await.problem(409, "wrong-state")["state"],
+            "charged_back"
+        );
 
         let done = claim(&till, &first, BACK).await.expect(200);
-        assert_eq!((&done["payment"]["state"], &done["taken_back"], &done["owed"]), (&json!("complete"), &json!(0), &json!(0)));
+        assert_eq!(
+            (&done["payment"]["state"], &done["taken_back"], &done["owed"]),
+            (&json!("complete"), &json!(0), &json!(0))
+        );
         let (balance, entries) = till.wallet().await;
         assert_eq!((&balance["available"], &balance["clawed"]), (&json!(5_000), &json!(0)));
         assert_eq!(entries[0]["kind"], "give_back");
@@ -123,7 +135,10 @@ fn a_chargeback_is_done_once_by_its_key_and_only_to_what_was_paid() {
         let first = till.support.post_once(&path, "a-chargeback", &body).await;
         let again = till.support.post_once(&path, "a-chargeback", &body).await;
         assert_eq!((first.status, again.status, &first.body), (200, 200, &again.body));
-        till.support.post_once(&path, "a-chargeback", &json!({ "reason": "case 2" })).await.problem(422, "idempotency-key-reused");
+        till.support
+            .post_once(&path, "a-chargeback", &json!({ "reason": "case 2" }))
+            .await
+            .problem(422, "idempotency-key-reused");
         assert_eq!((till.available().await, till.wallet().await.1.len()), (0, 2));
         till.close().await;
     });

@@ -15,7 +15,10 @@ fn a_notification_that_payfast_calls_invalid_credits_nothing_until_it_is_confirm
         let good = payfast.notification(&begun.id, "10.00", &[]);
         payfast.confirm(Confirming::Says("INVALID".into()));
         let call = till.told(&good).await;
-        assert_eq!((&call["status"], &call["reason"]), (&json!("failed"), &json!("PayFast says that it is not its own")));
+        assert_eq!(
+            (&call["status"], &call["reason"]),
+            (&json!("failed"), &json!("PayFast says that it is not its own"))
+        );
         assert_eq!((till.available().await, till.state(&begun).await), (0, json!("pending")));
         // Somebody who has the passphrase, and is not PayFast.
         payfast.confirm(Confirming::Truth);
@@ -51,7 +54,11 @@ fn a_confirmation_that_fails_is_no_refusal_and_is_asked_for_again() {
             let good = payfast.notification(&begun.id, "10.00", &[]);
             assert_eq!(till.notify(&good).await.status, 200, "PayFast has done its part");
             until("the question", || async { (payfast.confirmations() > asked).then_some(()) }).await;
-            assert_eq!((till.available().await, till.state(&begun).await), (had, json!("pending")), "{confirming:?}");
+            assert_eq!(
+                (till.available().await, till.state(&begun).await),
+                (had, json!("pending")),
+                "{confirming:?}"
+            );
             payfast.confirm(Confirming::Says(" VALID\r\n".into()));
             assert_eq!(till.call(&good).await["status"], "applied", "{confirming:?}");
             assert_eq!((till.available().await, till.state(&begun).await), (had + 1000, json!("complete")));

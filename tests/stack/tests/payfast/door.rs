@@ -80,7 +80,8 @@ fn a_notification_from_outside_payfasts_networks_is_refused_whatever_its_headers
             ("x-real-ip", "192.0.2.7"),
             ("referer", "https://www.payfast.co.za/"),
         ] {
-            let request = Client::new().post(&url).header("content-type", "application/x-www-form-urlencoded");
+            let request =
+                Client::new().post(&url).header("content-type", "application/x-www-form-urlencoded");
             let answer = Answer::to(request.header(name, value).body(good.clone())).await;
             answer.problem(403, "forbidden");
         }
@@ -101,7 +102,8 @@ fn a_notification_that_does_not_fit_its_payment_is_taken_kept_for_people_and_cre
         let amount = |text: &str| payfast.notification(&begun.id, text, &[]);
         let of = |id: &str| payfast.notification(id, "10.00", &[]);
         let with = |name: &str, value: &str| payfast.notification(&begun.id, "10.00", &[(name, value)]);
-        let (off, form) = ("the amount is not the one that was asked", "amount_gross is missing or not of its form");
+        let (off, form) =
+            ("the amount is not the one that was asked", "amount_gross is missing or not of its form");
         let (unknown, theirs) = ("there is no such payment", "pf_payment_id is missing or not of its form");
         for (body, reason) in [
             (amount("10.01"), off),

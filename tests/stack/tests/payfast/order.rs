@@ -23,9 +23,16 @@ fn a_payer_pays_on_the_page_and_has_the_money_in_the_wallet() {
         assert_eq!(till.wallet().await.1, [] as [Value; 0]);
         let begun = begin(&till.payer, 12_345).await;
         let back = begun.leave(&till.stack, "pay").await;
-        assert_eq!(back, format!("{}/v1/payments/payfast/return?payment_id={}", till.stack.base_url(), begun.id));
+        assert_eq!(
+            back,
+            format!("{}/v1/payments/payfast/return?payment_id={}", till.stack.base_url(), begun.id)
+        );
         let page = till.payer.send(till.payer.elsewhere(Method::GET, &back)).await;
-        assert!(page.text().contains(&format!("yummi://payments/payfast/return?payment_id={}", begun.id)), "{}", page.text());
+        assert!(
+            page.text().contains(&format!("yummi://payments/payfast/return?payment_id={}", begun.id)),
+            "{}",
+            page.text()
+        );
         complete(&till, &begun).await;
 
         let (balance, entries) = till.wallet().await;
@@ -64,15 +71,24 @@ fn the_stand_in_says_it_in_many_ways_and_each_payment_is_credited_once() {
             begun.leave(&till.stack, "pay").await;
             complete(&till, &begun).await;
             settled(&till.payer).await;
-            assert_eq!((till.available().await, till.state(&begun).await), (paid * 1000, json!("complete")), "{ways:?}");
+            assert_eq!(
+                (till.available().await, till.state(&begun).await),
+                (paid * 1000, json!("complete")),
+                "{ways:?}"
+            );
         }
-        for (says, state) in [("PENDING", "pending"), ("FAILED", "failed"), ("CANCELLED", "cancelled"), ("NEW", "pending")] {
+        for (says, state) in
+            [("PENDING", "pending"), ("FAILED", "failed"), ("CANCELLED", "cancelled"), ("NEW", "pending")]
+        {
             till.stack.payfast().say(&[says]);
             let begun = begin(&till.payer, 1000).await;
             begun.leave(&till.stack, "pay").await;
             let sent = till.stack.payfast().deliveries().pop().unwrap();
             let outcome = till.call(&sent.body).await["status"].clone();
-            assert_eq!((till.state(&begun).await, outcome), (json!(state), json!(if says == "NEW" { "ignored" } else { "applied" })));
+            assert_eq!(
+                (till.state(&begun).await, outcome),
+                (json!(state), json!(if says == "NEW" { "ignored" } else { "applied" }))
+            );
         }
         assert_eq!(till.available().await, 5000);
         till.close().await;
@@ -137,7 +153,8 @@ fn a_payment_that_is_paid_twice_is_credited_once_and_people_are_told() {
     run(async {
         let till = Till::open().await;
         let begun = begin(&till.payer, 1000).await;
-        let bodies = ["71", "72"].map(|id| till.stack.payfast().notification(&begun.id, "10.00", &[("pf_payment_id", id)]));
+        let bodies = ["71", "72"]
+            .map(|id| till.stack.payfast().notification(&begun.id, "10.00", &[("pf_payment_id", id)]));
         // At once, ten times each.
         let posts = (0..20).map(|at| till.notify(&bodies[at % 2]));
         for answer in join_all(posts).await {
@@ -152,7 +169,11 @@ fn a_payment_that_is_paid_twice_is_credited_once_and_people_are_told() {
         assert_eq!((till.available().await, till.state(&begun).await), (1000, json!("complete")));
         let table = till.stack.table("BillingTable").unwrap();
         let events = Operator::of(&till.stack).events(table, &format!("PAYMENT#{}", begun.id)).await;
-        assert_eq!(events.iter().filter(|kind| *kind == "billing.payment.paid_again").count(), 1, "{events:?}");
+        assert_eq!(
+            events.iter().filter(|kind| *kind == "billing.payment.paid_again").count(),
+            1,
+            "{events:?}"
+        );
         till.close().await;
     });
 }
