@@ -31,6 +31,7 @@ const PUBLIC: &[&str] = &[
     "GET /v1/openapi.json",
     "GET /v1/payments/payfast/cancel",
     "GET /v1/payments/payfast/return",
+    "POST /v1/payments/payfast/itn",
     "POST /v1/auth/logout",
     "POST /v1/auth/refresh",
 ];
