@@ -90,7 +90,7 @@ impl Till {
 
     async fn open_with(change: impl FnOnce(&mut StackOptions)) -> Self {
         let stack = start(change).await;
-        let payer = App::on(&stack, &[Scope::Credits]).await;
+        let payer = App::on(&stack, &[Scope::Credits, Scope::Read]).await;
         let support = App::on(&stack, &[Scope::Admin]).await;
         Self { stack, payer, support }
     }
@@ -100,13 +100,21 @@ impl Till {
         post(&format!("{}/v1/payments/payfast/itn", self.stack.base_url()), body.to_owned()).await
     }
 
+    /// What was kept of every call.
+    async fn calls(&self) -> Vec<Value> {
+        let calls = self.support.get("/v1/admin/inbound?provider=payfast&limit=200").await.expect(200);
+        assert_eq!(calls["next_cursor"], Value::Null);
+        calls["data"].as_array().unwrap().clone()
+    }
+
     /// The call with this body, once it is no longer on its way.
     async fn call(&self, body: &str) -> Value {
         let hash = piecework_core::hex(&piecework_core::sha256(&[body.as_bytes()]));
         until("the end of a call", || async {
-            let calls = self.support.get("/v1/admin/inbound?provider=payfast&limit=200").await.expect(200);
-            let calls = calls["data"].as_array().unwrap().clone();
-            calls.into_iter().find(|call| call["sha256"] == hash.as_str() && call["status"] != "received")
+            self.calls()
+                .await
+                .into_iter()
+                .find(|call| call["sha256"] == hash.as_str() && call["status"] != "received")
         })
         .await
     }
