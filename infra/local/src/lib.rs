@@ -31,6 +31,7 @@ pub mod stack;
 pub mod stack_file;
 pub mod template;
 mod till;
+pub mod top_up;
 pub mod traces;
 
 pub use cloud::Cloud;

@@ -10,13 +10,15 @@ use std::{
 };
 
 use account::Scope;
+use billing::{Book, Grant, GrantSource};
 use local::identity;
 use local_parties::{Issuer, Signer, sign_shared, unsigned};
+use piecework_core::Currency;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::{
-    support::{Answer, App, root, run, stack},
+    support::{Answer, App, Operator, root, run, stack},
     tokens::{Person, oidc, somebody},
 };
 
@@ -104,14 +106,28 @@ impl Belongings {
         app.task(&["cyd@gmail.com"]).await;
         let key = app.post("/v1/api-keys", &json!({ "name": "spare", "scopes": ["read"] })).await.expect(201);
         let key = key["id"].as_str().unwrap().to_owned();
-        let by_path = BTreeMap::from([("/v1/verification/tasks/", task), ("/v1/api-keys/", key)]);
+        let begun = app.post("/v1/payments/payfast/initiate", &json!({ "amount": 1000 })).await.expect(201);
+        let payment = begun["payment"]["id"].as_str().unwrap().to_owned();
+        let user = app.get("/v1/me").await.expect(200)["id"].as_str().unwrap().parse().unwrap();
+        let (operator, wallet) = (Operator::of(stack()), Book::wallet(user, Currency::ZAR, app.workspace));
+        for gift in 0..2 {
+            let gift = Grant::new(GrantSource::Manual, format!("{user} {gift}"), 1);
+            assert!(operator.accounts.billing().grant(&wallet, &gift).await.unwrap());
+        }
+        let by_path = BTreeMap::from([
+            ("/v1/verification/tasks/", task),
+            ("/v1/api-keys/", key),
+            ("/v1/payments/payfast/status", payment.clone()),
+            ("/v1/admin/payments/payfast/", payment),
+        ]);
         let mut all = Self { app, by_path, cursors: BTreeMap::new() };
         let support = App::with(&[Scope::Admin]).await;
         for route in routes.iter().filter(|r| r.query.contains("cursor")) {
             let Some(path) = all.fill(&route.path) else { continue };
             let app = if route.scope == "admin" { &support } else { &all.app };
             let page = app.get(&format!("{path}?limit=1")).await.expect(200);
-            if let Some(cursor) = page["next_cursor"].as_str() {
+            let next = [&page["next_cursor"], &page["transactions"]["next_cursor"]];
+            if let Some(cursor) = next.iter().find_map(|next| next.as_str()) {
                 all.cursors.insert(route.name.clone(), cursor.to_owned());
             }
         }
@@ -120,7 +136,14 @@ impl Belongings {
 
     /// The path with its parameters filled in; `None` if nothing is known that fits.
     fn fill(&self, path: &str) -> Option<String> {
-        let Some((head, tail)) = path.split_once('{') else { return Some(path.to_owned()) };
+        let Some((head, tail)) = path.split_once('{') else {
+            // A payment is asked for by its id in the query.
+            return Some(
+                self.by_path
+                    .get(path)
+                    .map_or_else(|| path.to_owned(), |id| format!("{path}?payment_id={id}")),
+            );
+        };
         let (_, tail) = tail.split_once('}')?;
         let id = self.by_path.get(head)?;
         (!tail.contains('{')).then(|| format!("{head}{id}{tail}"))
@@ -274,9 +297,13 @@ fn nobody_gets_in_anywhere_who_should_not() {
             sweep.expect("the wrong role", route, app, wrong, 403, "forbidden").await;
 
             // Another's things, with good credentials of one's own: by key and by token.
-            if route.path.contains('{') {
+            // Support sees everybody's.
+            if (route.path.contains('{') || route.query.contains("payment_id")) && route.scope != "admin" {
                 let foreign = theirs.fill(&route.path).unwrap();
-                for check in ["another's id in the path, by key", "another's id in the path, by token"] {
+                for check in [
+                    "another's id in the path or query, by key",
+                    "another's id in the path or query, by token",
+                ] {
                     let request = anonymous(&foreign);
                     let request = match check.ends_with("key") {
                         true => request.header("x-api-key", &app.key),

@@ -72,7 +72,6 @@ pub struct NewPayment {
     pub amount: u64,
     /// Of which currency: PayFast takes rand only.
     #[serde(default = "rand")]
-    #[schema(value_type = Option<Currency>)]
     pub currency: Currency,
 }
 

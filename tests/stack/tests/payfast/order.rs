@@ -205,11 +205,21 @@ fn everything_replayed_changes_nothing() {
         };
         let before = everything().await;
         assert_eq!((before.0.len(), till.available().await), (7, 1000));
+        // Each is looked up, and the payment that it is about.
+        let looked = || {
+            let calls = till.stack.gate().calls();
+            calls
+                .iter()
+                .filter(|c| c.function == "billing-apply-itn" && c.operation.ends_with("Query"))
+                .count()
+        };
         for _ in 0..2 {
+            let had = looked();
             for call in &before.0 {
                 let path = format!("/v1/admin/inbound/{}/replay", call["id"].as_str().unwrap());
                 till.support.post(&path, &Value::Null).await.expect(202);
             }
+            until("the replay", || async { (looked() >= had + 2 * before.0.len()).then_some(()) }).await;
             assert_eq!(everything().await, before);
         }
         till.close().await;

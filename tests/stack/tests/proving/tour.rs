@@ -1,5 +1,7 @@
 //! Every route and every processor at work once, on a stack where nothing else happens, with the calls that each one made.
 
+mod payfast;
+
 use std::time::Duration;
 
 use account::Scope;
@@ -52,6 +54,7 @@ impl<'a> Tour<'a> {
         tour.check().await;
         tour.list().await;
         tour.uploads().await;
+        tour.payfast().await;
         tour.rest().await;
         tour
     }
@@ -337,8 +340,9 @@ impl<'a> Tour<'a> {
         for what in ["download", "jobs"] {
             app.get(&format!("/v1/verification/tasks/{id}/{what}")).await.problem(410, "gone");
         }
+        self.payfast_oddities().await;
         // Messages of somebody else's.
-        let bad = ["SplitQueue", "ChunkQueue", "FinishQueue", "UsageQueue"];
+        let bad = ["PayfastQueue", "SplitQueue", "ChunkQueue", "FinishQueue", "UsageQueue"];
         for queue in bad {
             let url = self.stack.queue_url(queue).unwrap();
             self.stack.sqs().send(&url, "not a message of ours").await.unwrap();
