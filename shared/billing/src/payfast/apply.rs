@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest confirmation that is read, octets.
 const MAX_ANSWER: usize = 4_096;
 /// How soon, and how late at most, a confirmation that failed is asked for again, seconds.
-const WAIT: (i64, i64) = (20, 3_600);
+const WAIT: (i64, i64) = (20, 900);
 
 /// Why a notification could not be dealt with now.
 #[derive(Debug, thiserror::Error)]
@@ -177,7 +177,7 @@ impl Notices {
             },
             Err(error) => error.to_string(),
         };
-        // Three times as late each time: five tries take most of an hour.
+        // Four times as late each time: after five tries, half an hour later, the queue gives up.
         let age = now().as_second() - call.received_at.as_second();
         let after = age.saturating_mul(3).clamp(WAIT.0, WAIT.1);
         Err(Pause::Unconfirmed { after: Duration::from_secs(after.unsigned_abs()), cause })
