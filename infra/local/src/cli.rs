@@ -20,7 +20,7 @@ use crate::functions::{Profile, build_functions};
 use crate::log::Terminal;
 use crate::options::{DataDir, Resolver, StackOptions};
 use crate::seed::{Seeded, first_request, seed};
-use crate::{Error, Stack, StackFile, data, demo, elsewhere, files, keys, openapi, traces};
+use crate::{Error, Stack, StackFile, data, demo, elsewhere, files, keys, openapi, top_up, traces};
 
 /// The port of the HTTP API, or the next free one.
 const PORT: u16 = 9000;
@@ -71,6 +71,8 @@ enum Command {
     },
     /// Walk the main jobs on sample files, on the running stack or on one of its own.
     Demo,
+    /// Pay into a wallet at PayFast's stand-in, have it charged back and given again, and check each step; as `demo` does.
+    TopUp,
     /// Make an API key on the running stack.
     CreateKey {
         /// What the key is for.
@@ -139,15 +141,8 @@ async fn run(cli: Cli) -> Result<(), Error> {
             let options = StackOptions { functions: false, lambda_endpoint, host, ..options };
             serve(options, &folder, &cli.common).await
         }
-        Some(Command::Demo) => {
-            if data::in_use(&folder) {
-                return demo::run(&StackFile::read(&folder)?).await;
-            }
-            let started = start(options(&root, &folder, &cli.common)?, &folder, &cli.common).await?;
-            let outcome = demo::run(&started.file).await;
-            started.stop().await;
-            outcome
-        }
+        Some(Command::Demo) => walk(&cli.common, &root, &folder, demo::run).await,
+        Some(Command::TopUp) => walk(&cli.common, &root, &folder, top_up::run).await,
         Some(Command::CreateKey { name, scopes }) => {
             say(&keys::create(&StackFile::read(&folder)?, &name, &scopes).await?)
         }
@@ -159,6 +154,22 @@ async fn run(cli: Cli) -> Result<(), Error> {
         }
         Some(Command::Exec { program, arguments }) => elsewhere::exec(&folder, &program, &arguments),
     }
+}
+
+/// Walks a story on the running stack, or on one of its own.
+async fn walk(
+    common: &Common,
+    root: &Path,
+    folder: &Path,
+    story: impl AsyncFnOnce(&StackFile) -> Result<(), Error>,
+) -> Result<(), Error> {
+    if data::in_use(folder) {
+        return story(&StackFile::read(folder)?).await;
+    }
+    let started = start(options(root, folder, common)?, folder, common).await?;
+    let outcome = story(&started.file).await;
+    started.stop().await;
+    outcome
 }
 
 /// The nearest folder upwards with a `template.yaml`; else the repository this was built from.
@@ -286,6 +297,8 @@ fn welcome(started: &Started) -> String {
         ("admin key", &file.admin_key),
         ("token", &file.token),
         ("issuer", &endpoints.issuer),
+        ("Paddle", &endpoints.paddle),
+        ("PayFast", &endpoints.payfast),
         ("DynamoDB", &endpoints.dynamodb),
         ("S3", &endpoints.s3),
         ("SQS", &endpoints.sqs),

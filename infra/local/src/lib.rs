@@ -30,6 +30,8 @@ pub mod sources;
 pub mod stack;
 pub mod stack_file;
 pub mod template;
+mod till;
+pub mod top_up;
 pub mod traces;
 
 pub use cloud::Cloud;

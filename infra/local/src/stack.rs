@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use local_gate::{Gate, GateOptions, Policy, Principal, Service};
 use local_lambda::{Cors, Front, FrontOptions, FunctionSpec, Lambda, LambdaOptions, Route};
-use local_parties::{Behaviour, DnsServer, Issuer, SesServer, SmtpServer, Zone};
+use local_parties::payfast::PayFast;
+use local_parties::{Behaviour, DnsServer, Issuer, Paddle, SesServer, SmtpServer, Zone};
 
 use crate::cloud::Cloud;
 use crate::data::Data;
@@ -51,6 +52,8 @@ pub struct Stack {
     parties: Option<Parties>,
     issuer: Issuer,
     ses: SesServer,
+    paddle: Paddle,
+    payfast: PayFast,
     services: Services,
     // Last, so that the folder and its lock outlive all that writes there.
     data: Data,
@@ -103,6 +106,10 @@ impl Stack {
         endpoints.smtp = parties.as_ref().map(|p| p.smtp.addr().to_string());
         let issuer = Issuer::start(SocketAddr::from((options.host, 0))).await?;
         endpoints.issuer = issuer.url().to_owned();
+        let paddle = Paddle::start(SocketAddr::from((options.host, 0))).await?;
+        endpoints.paddle = paddle.url().to_owned();
+        let payfast = PayFast::start(SocketAddr::from((options.host, 0))).await?;
+        endpoints.payfast = payfast.url().to_owned();
 
         let functions = model.functions.iter().filter_map(|f| {
             let binary = specs.get(&f.name)?.clone();
@@ -150,6 +157,7 @@ impl Stack {
             Some(front) => front.base_url(),
             None => options.lambda_endpoint.clone().unwrap_or_default(),
         };
+        paddle.notify(&format!("{base_url}/v1/webhooks/paddle"));
         Ok(Self {
             base_url,
             endpoints,
@@ -163,6 +171,8 @@ impl Stack {
             parties,
             issuer,
             ses,
+            paddle,
+            payfast,
             services,
             data,
         })
@@ -208,6 +218,11 @@ impl Stack {
         self.parties.as_ref().map(|p| &p.smtp)
     }
 
+    /// Paddle's stand-in, which notifies this stack.
+    pub fn paddle(&self) -> &Paddle {
+        &self.paddle
+    }
+
     /// The identity provider's stand-in. `identity` says which issuers it stands for.
     pub fn issuer(&self) -> &Issuer {
         &self.issuer
@@ -219,6 +234,11 @@ impl Stack {
     /// If their folder cannot be read.
     pub fn mails(&self) -> std::io::Result<Vec<String>> {
         self.ses.mails()
+    }
+
+    /// PayFast's stand-in.
+    pub fn payfast(&self) -> &PayFast {
+        &self.payfast
     }
 
     /// What the templates say.
@@ -294,6 +314,8 @@ impl Stack {
         self.services.stop().await;
         self.issuer.shutdown().await;
         self.ses.shutdown().await;
+        self.paddle.shutdown().await;
+        self.payfast.shutdown().await;
         if let Some(parties) = self.parties {
             parties.dns.shutdown().await;
             parties.smtp.shutdown().await;

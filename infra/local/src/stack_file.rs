@@ -26,7 +26,7 @@ pub struct StackFile {
     /// A bearer token for the sample account, good for a week.
     #[serde(default)]
     pub token: String,
-    /// `dynamodb`, `s3`, `sqs`, `kms`, `lambda`, `dns`, `issuer`.
+    /// `dynamodb`, `s3`, `sqs`, `kms`, `lambda`, `dns`, `issuer`, `payfast`.
     #[serde(flatten)]
     pub endpoints: Endpoints,
     /// `AWS_ACCESS_KEY_ID` for the services.
@@ -82,8 +82,13 @@ impl StackFile {
     /// As the file system.
     pub fn write(&self) -> Result<(), Error> {
         let shell = format!(
-            "export BASE_URL='{}'\nexport API_KEY='{}'\nexport ADMIN_KEY='{}'\nexport TOKEN='{}'\nexport ISSUER='{}'\n",
-            self.base_url, self.api_key, self.admin_key, self.token, self.endpoints.issuer
+            "export BASE_URL='{}'\nexport API_KEY='{}'\nexport ADMIN_KEY='{}'\nexport TOKEN='{}'\nexport ISSUER='{}'\nexport PAYFAST='{}'\n",
+            self.base_url,
+            self.api_key,
+            self.admin_key,
+            self.token,
+            self.endpoints.issuer,
+            self.endpoints.payfast
         );
         files::replace(&self.data.join(SHELL), shell.as_bytes())?;
         Ok(files::replace(&self.data.join(NAME), &serde_json::to_vec_pretty(self)?)?)

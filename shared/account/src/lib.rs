@@ -30,9 +30,9 @@ pub use key::{ApiKey, ApiKeyToken, CreatedKey, NewKey, RollKey};
 pub use mail::InvitationMail;
 pub use member::{Member, NewRole, Transfer};
 pub use permission::{
-    Allowed, CanDeleteWorkspace, CanInvite, CanManageKeys, CanManageMembers, CanManagePersonalData, CanRead,
-    CanReadCredits, CanRenameWorkspace, CanSeeWorkspaces, CanVerify, IsAdmin, PERMISSIONS, Permission, Role,
-    Scope,
+    Allowed, CanBuy, CanDeleteWorkspace, CanInvite, CanManageKeys, CanManageMembers, CanManagePersonalData,
+    CanRead, CanReadCredits, CanRenameWorkspace, CanSeeWorkspaces, CanVerify, IsAdmin, PERMISSIONS,
+    Permission, Role, Scope,
 };
 pub use profile::{Me, MeChanges};
 pub use sso::{

@@ -34,7 +34,7 @@ scopes! {
     Verify = "verify";
     /// Read tasks, results and usage.
     Read = "read";
-    /// Read balance, grants and history.
+    /// Read balance, grants and history; begin a purchase.
     Credits = "credits";
     /// Create, list and revoke keys.
     Keys = "keys";
@@ -135,6 +135,7 @@ permissions! {
     CanVerify = Verify, [Owner, Member], "Verify addresses and spend credits.";
     CanRead = Read, [Owner, Member], "Read tasks, results and usage.";
     CanReadCredits = Credits, [Owner, Member], "Read balance, grants and history.";
+    CanBuy = Credits, [Owner, Member], "Begin a purchase, which somebody then pays.";
     CanManageKeys = Keys, [Owner], "Create, list and revoke keys.";
     CanSeeWorkspaces = Workspaces, [Owner, Member], "See the workspace, its members and its timeline; leave it; make another.";
     CanRenameWorkspace = Workspaces, [Owner], "Rename the workspace.";

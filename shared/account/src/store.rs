@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use aws::{Clients, CommitError, Cond, Deps, Found, Key, Query, Table, Transaction, Update};
-use billing::{Billing, Grant, GrantSource, SIGNUP_GRANT};
+use billing::{Billing, Book, Grant, GrantSource, SIGNUP_GRANT};
 use jiff::{SignedDuration, Timestamp};
 use piecework_core::{
     DomainEvent, KeyId, PageRequest, Settings, UserId, WorkspaceId, now, settings::SettingError,
@@ -125,9 +125,8 @@ impl Account {
         );
         transaction.create("event", &self.table, &aws::event_item(&pk, &event.by(new.user)));
         if let Some(billing) = billing {
-            let source_id = new.user.to_string();
-            let grant = Grant { source: GrantSource::Signup, source_id, credits: SIGNUP_GRANT };
-            billing.grant_in(transaction, workspace, &grant);
+            let grant = Grant::new(GrantSource::Signup, new.user, SIGNUP_GRANT);
+            billing.grant_in(transaction, &Book::credits(workspace), &grant);
         }
     }
 

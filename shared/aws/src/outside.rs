@@ -48,7 +48,7 @@ pub enum OutsideError {
     /// The connection, TLS or HTTP failed.
     #[error("the request failed: {0}")]
     Failed(String),
-    /// Any status but 200. Redirects are not followed: nobody but the configured party says where to look.
+    /// Any status but 200 and 201. Redirects are not followed: nobody but the configured party says where to look.
     #[error("the answer is {0}")]
     Status(u16),
     /// The body is longer than the cap, in octets.
@@ -96,7 +96,7 @@ impl Outside {
         };
         let answer = self.connector(request.uri()).call(request).await.map_err(|e| failed(&e))?;
         let (status, max_age) = (answer.status().as_u16(), max_age(answer.headers()));
-        if status != 200 {
+        if !matches!(status, 200 | 201) {
             return Err(OutsideError::Status(status));
         }
         let mut stream = ByteStream::new(answer.into_body());

@@ -5,7 +5,7 @@ use piecework_core::{DomainEvent, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Billing, Error, store::partition};
+use crate::{Billing, Book, Error};
 
 /// Records moved in one transaction, two actions each, and three for a lot.
 const AT_ONCE: u32 = 30;
@@ -39,7 +39,7 @@ impl Billing {
         let new = Moving { pk: pk.clone(), sk, pseudonym: WorkspaceId::new() };
         self.table.put(&new, Some(Cond::Absent("pk"))).await?;
         let moving: Moving = self.table.get(&marker).await?.unwrap_or(new);
-        let own = partition(workspace);
+        let (own, other) = (Book::credits(workspace).pk, Book::credits(moving.pseudonym).pk);
         let mut moved = 0_u64;
         loop {
             let query = Query::partition(&own).limit(AT_ONCE);
@@ -57,7 +57,7 @@ impl Billing {
                         "signup" => transaction.delete("grant", &self.table, &lock),
                         // What was granted for once is not granted again.
                         _ => {
-                            let update = Update::at(lock).set("workspace", moving.pseudonym.to_string());
+                            let update = Update::at(lock).set("book", other.as_str());
                             transaction.update("grant", &self.table, update);
                         }
                     }
@@ -66,7 +66,13 @@ impl Billing {
                 // Events told what the entries say.
                 if !sk.starts_with("EVENT#") {
                     scrub(&mut record);
-                    record["pk"] = partition(moving.pseudonym).into();
+                    record["pk"] = other.as_str().into();
+                    for index in ["gsi1pk", "gsi2pk"] {
+                        let rest = record[index].as_str().and_then(|place| place.strip_prefix(&own));
+                        if let Some(rest) = rest {
+                            record[index] = format!("{other}{rest}").into();
+                        }
+                    }
                     transaction.put("pseudonym", &self.table, &record, None);
                     moved += 1;
                 }

@@ -1,16 +1,28 @@
 use piecework_core::{Kind, Problem};
 
-/// Why credits could not be moved.
+/// Why nothing could be moved.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The balance does not cover it.
-    #[error("{required} credits are needed and {available} are available")]
+    #[error("{required} are needed and {available} are available")]
     Insufficient {
-        /// Credits needed.
+        /// How much is needed.
         required: u64,
-        /// Credits available.
+        /// How much is available.
         available: u64,
     },
+    /// There is no such payment, or none that the caller may know of.
+    #[error("no such payment")]
+    NoSuchPayment,
+    /// There is no such entry in this book.
+    #[error("no such entry")]
+    NoSuchEntry,
+    /// No such call of a provider is kept.
+    #[error("no such call")]
+    NoSuchCall,
+    /// The call was refused at the door.
+    #[error("the call was not accepted")]
+    NotAccepted,
     /// The store failed.
     #[error(transparent)]
     Aws(#[from] aws::Error),
@@ -23,6 +35,10 @@ impl From<Error> for Problem {
                 .detail(format!("This costs up to {required} credits; {available} are available."))
                 .with("required", required)
                 .with("available", available),
+            Error::NotAccepted => {
+                Problem::new(Kind::WrongState).detail("Only calls that were accepted can be replayed.")
+            }
+            Error::NoSuchEntry | Error::NoSuchCall | Error::NoSuchPayment => Problem::new(Kind::NotFound),
             Error::Aws(error) => error.into(),
         }
     }

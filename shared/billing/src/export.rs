@@ -4,7 +4,7 @@ use archive::{Exports, Order, Part, csv_line};
 use aws::{Clients, Deps, Query, Transaction};
 use piecework_core::{Settings, WorkspaceId, settings::SettingError};
 
-use crate::{Billing, Entry, Error, store::partition};
+use crate::{Billing, Book, Entry, Error};
 
 /// Entries read at once.
 const AT_ONCE: u32 = 200;
@@ -40,21 +40,21 @@ impl LedgerExport {
             self.entries(&mut part, workspace, Form::Json).await?;
             part.end_rows().await?;
             part.begin(&format!("{folder}/ledger.csv")).await?;
-            let header = ["id", "at", "kind", "from", "to", "credits", "reference"];
+            let header = ["id", "at", "kind", "from", "to", "amount", "reference"];
             part.write(csv_line(&header).as_bytes()).await?;
             self.entries(&mut part, workspace, Form::Csv).await?;
             part.finish().await?;
         }
         let mut transaction = Transaction::new();
         let event = order.written("billing", 1);
-        let item = aws::passing_event_item(&partition(workspace), &event);
+        let item = aws::passing_event_item(&Book::credits(workspace).pk, &event);
         transaction.create("event", &self.billing.table, &item);
         Ok(transaction.commit().await.map_err(aws::Error::from)?)
     }
 
     /// Writes the entries, oldest first.
     async fn entries(&self, part: &mut Part, workspace: WorkspaceId, form: Form) -> Result<(), Error> {
-        let all = Query::partition(partition(workspace)).prefix("ENTRY#").limit(AT_ONCE);
+        let all = Query::partition(Book::credits(workspace).pk).prefix("ENTRY#").limit(AT_ONCE);
         let mut start = None;
         loop {
             let page = self.billing.table.query::<Entry>(all.clone().start(start)).await?;
@@ -74,6 +74,6 @@ impl LedgerExport {
 
 fn line(entry: &Entry) -> String {
     let kind = format!("{:?}", entry.kind).to_ascii_lowercase();
-    let (id, at, credits) = (entry.id.to_string(), entry.at.to_string(), entry.credits.to_string());
-    csv_line(&[&id, &at, &kind, &entry.from, &entry.to, &credits, &entry.reference])
+    let (id, at, amount) = (entry.id.to_string(), entry.at.to_string(), entry.amount.to_string());
+    csv_line(&[&id, &at, &kind, &entry.from, &entry.to, &amount, &entry.reference])
 }

@@ -1,20 +1,33 @@
-//! Credits: grants, holds, settlements and refunds as a ledger of append-only double entries.
+//! The ledger: credits and wallet money as append-only double entries, and the payments that they come from.
 //!
-//! An entry moves credits between two of a workspace's accounts: `available`, `held`, `spent`, and the source of a grant. The
-//! balance item is a cache of the entries' sums; it moves in the same transaction as they do, under the condition that
-//! `available` stays at or above zero. Every operation here *adds to* a transaction that its caller commits together with the
-//! change that is paid for, so that neither can happen without the other.
+//! A [`Book`] is one owner's part of it. An entry moves an amount between two of a book's accounts: `granted`, `available`,
+//! `held`, `spent`, `clawed` and `expired`. The balance item is a cache of the entries' sums, and `available` what remains of the
+//! lots; both move in the same transaction as the entries do, under the condition that a debit is covered. Every operation here
+//! *adds to* a transaction that its caller commits together with the change that is paid for, so that neither can happen without
+//! the other. See `docs/decisions/ledger.md`.
 
+mod book;
+mod claims;
+mod debit;
 mod erase;
 mod error;
 mod export;
+pub mod inbound;
 mod ledger;
+pub mod paddle;
+pub mod payfast;
 mod rules;
 mod store;
+mod wallet;
 
 pub use archive::Order;
+pub use book::Book;
+pub use debit::Plan;
 pub use error::Error;
 pub use export::LedgerExport;
-pub use ledger::{Balance, Credits, Entry, EntryKind, Grant, GrantSource, Hold, Lot, LotId};
-pub use rules::{Allocation, allocate, give_back};
-pub use store::{Billing, CREDITS_LABEL, Plan, SIGNUP_GRANT};
+pub use ledger::{
+    Balance, Claim, Credits, Entry, EntryId, EntryKind, Grant, GrantSource, Hold, Lot, LotId, Standing, Trail,
+};
+pub use rules::{Allocation, Clawback, allocate, give_back};
+pub use store::{Billing, CREDITS_LABEL, SIGNUP_GRANT};
+pub use wallet::Wallet;

@@ -1,25 +1,25 @@
-//! The ledger in DynamoDB. Partition `WSP#<workspace>`: `CREDIT#BALANCE`, `CREDIT#LOT#<lot>`, `HOLD#<reference>`, `ENTRY#<entry>`;
-//! and `GRANT#<source>#<source id>`, the lock that makes a grant happen once.
-
-use std::collections::BTreeMap;
+//! The ledger in DynamoDB. A book's partition (`WSP#<workspace>` for credits, `WALLET#<user>#<currency>` for money):
+//! `BOOK#BALANCE`, `BOOK#LOT#<lot>`, `HOLD#<reference>`, `ENTRY#<entry>`, `REFUNDED#<entry>`; and `GRANT#<source>#<source id>`,
+//! the lock that makes a grant happen once.
 
 use aws::{Clients, CommitError, Cond, Deps, Found, Key, Query, Table, Transaction, Update};
+use jiff::Timestamp;
 use piecework_core::{DomainEvent, PageRequest, Settings, WorkspaceId, now, settings::SettingError};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Allocation, Balance, Credits, Entry, EntryKind, Error, Grant, Hold, Lot, LotId, allocate, give_back,
-    ledger::EntryId,
+    Allocation, Balance, Book, Credits, Entry, EntryId, EntryKind, Error, Grant, GrantSource, Lot, LotId,
+    Standing, Trail, ledger::Claim, paddle::Purchase, rules::signed,
 };
 
 /// Credits that a new user starts with.
 pub const SIGNUP_GRANT: u64 = 10_000;
-/// The label of every action here whose refusal means that the credits moved in between: plan again.
+/// The label of every action here whose refusal means that the book moved in between: look and plan again.
 pub const CREDITS_LABEL: &str = "credits";
 /// Below this the low-credit flag is up.
 const LOW_BELOW: u64 = 1_000;
-/// Lots that one hold may draw from: a transaction has a hundred actions, and others need room in it.
-const MAX_LOTS: usize = 40;
+/// The index partition of the lots that the sweep is to look at, by when.
+pub(crate) const SWEPT: &str = "LOTS";
 
 /// The ledger.
 #[derive(Clone)]
@@ -27,44 +27,53 @@ pub struct Billing {
     pub(crate) table: Table,
 }
 
-/// Lots chosen to cover an amount, not yet taken.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    workspace: WorkspaceId,
-    credits: u64,
-    lots: Vec<Allocation>,
-}
-
 #[derive(Serialize, Deserialize)]
-struct Stored<T> {
-    pk: String,
-    sk: String,
+pub(crate) struct Stored<T> {
+    pub pk: String,
+    pub sk: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gsi1pk: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gsi1sk: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gsi2pk: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gsi2sk: Option<String>,
     #[serde(flatten)]
-    record: T,
+    pub record: T,
 }
 
-pub(crate) fn partition(workspace: WorkspaceId) -> String {
-    format!("WSP#{workspace}")
+pub(crate) fn stored<T>(Key { pk, sk }: Key, record: T) -> Stored<T> {
+    Stored { pk, sk, gsi1pk: None, gsi1sk: None, gsi2pk: None, gsi2sk: None, record }
 }
 
-fn stored<T>(workspace: WorkspaceId, sk: String, record: T) -> Stored<T> {
-    Stored { pk: partition(workspace), sk, record }
+pub(crate) fn balance_key(pk: &str) -> Key {
+    Key::new(pk, "BOOK#BALANCE")
 }
 
-fn balance_key(workspace: WorkspaceId) -> Key {
-    Key::new(partition(workspace), "CREDIT#BALANCE")
+pub(crate) fn lot_key(pk: &str, lot: LotId) -> Key {
+    Key::new(pk, format!("BOOK#LOT#{lot}"))
 }
 
-fn lot_key(workspace: WorkspaceId, lot: LotId) -> Key {
-    Key::new(partition(workspace), format!("CREDIT#LOT#{lot}"))
+pub(crate) fn hold_key(pk: &str, reference: &str) -> Key {
+    Key::new(pk, format!("HOLD#{reference}"))
 }
 
-fn hold_key(workspace: WorkspaceId, reference: &str) -> Key {
-    Key::new(partition(workspace), format!("HOLD#{reference}"))
+fn entry_key(pk: &str, entry: EntryId) -> Key {
+    Key::new(pk, format!("ENTRY#{entry}"))
 }
 
-fn signed(credits: u64) -> i64 {
-    i64::try_from(credits).unwrap_or(i64::MAX)
+pub(crate) fn refunded_key(pk: &str, entry: EntryId) -> Key {
+    Key::new(pk, format!("REFUNDED#{entry}"))
+}
+
+/// The index partition of the entries with a reference.
+fn referred(pk: &str, reference: &str) -> String {
+    format!("{pk}#REF#{reference}")
+}
+
+pub(crate) fn look(at: Timestamp, lot: LotId) -> String {
+    format!("{at}#{lot}")
 }
 
 impl Deps for Billing {
@@ -73,13 +82,19 @@ impl Deps for Billing {
     }
 }
 
+/// Balance and lots as their items say, and as they are by now.
+pub(crate) struct Seen {
+    pub stored: Vec<Lot>,
+    pub standing: Standing,
+}
+
 impl Billing {
-    fn enter(
+    pub(crate) fn enter(
         &self,
         transaction: &mut Transaction,
-        workspace: WorkspaceId,
+        pk: &str,
         kind: EntryKind,
-        credits: u64,
+        amount: u64,
         reference: &str,
         lots: Vec<Allocation>,
     ) {
@@ -89,54 +104,89 @@ impl Billing {
             kind,
             from: from.to_owned(),
             to: to.to_owned(),
-            credits,
+            amount,
             reference: reference.to_owned(),
             lots,
             at: now(),
         };
-        transaction.create("entry", &self.table, &stored(workspace, format!("ENTRY#{}", entry.id), &entry));
+        let mut item = stored(entry_key(pk, entry.id), &entry);
+        item.gsi1pk = Some(referred(pk, reference));
+        item.gsi1sk = Some(entry.id.to_string());
+        transaction.create("entry", &self.table, &item);
     }
 
-    /// Adds a grant. The action `grant` is refused if this source id has had its grant.
-    pub fn grant_in(&self, transaction: &mut Transaction, workspace: WorkspaceId, grant: &Grant) {
-        let lot = Lot {
+    /// Adds a grant; the lot that it makes. The action `grant` is refused if this source id has had its grant.
+    pub fn grant_in(&self, transaction: &mut Transaction, book: &Book, grant: &Grant) -> LotId {
+        let fresh = Lot {
             id: LotId::new(),
             source: grant.source,
             source_id: grant.source_id.clone(),
-            credits: grant.credits,
-            remaining: grant.credits,
+            name: grant.name.clone(),
+            amount: grant.amount,
+            remaining: signed(grant.amount),
+            priority: grant.priority,
+            expires_at: grant.expires_at,
+            expired: 0,
+            refund: Claim::default(),
+            chargeback: Claim::default(),
             granted_at: now(),
         };
+        // A grant that comes late may have expired, or been asked back, before it came.
+        let lot = fresh.clawed(grant.claimed, now());
         #[derive(Serialize)]
-        struct Lock {
+        struct Lock<'a> {
             pk: String,
             sk: &'static str,
-            workspace: WorkspaceId,
+            book: &'a str,
             lot: LotId,
         }
         let pk = format!("GRANT#{}#{}", grant.source.name(), grant.source_id);
-        transaction.create("grant", &self.table, &Lock { pk, sk: "GRANT", workspace, lot: lot.id });
-        let Key { pk, sk } = lot_key(workspace, lot.id);
-        transaction.create("lot", &self.table, &Stored { pk, sk, record: &lot });
-        let update = Update::at(balance_key(workspace))
-            .add("granted", signed(grant.credits))
-            .add("available", signed(grant.credits));
-        transaction.update("balance", &self.table, update);
-        let lots = vec![Allocation { lot: lot.id, credits: grant.credits }];
-        self.enter(transaction, workspace, EntryKind::Grant, grant.credits, &grant.source_id, lots);
-        let event = DomainEvent::new(
-            "billing.credits.granted",
-            workspace,
-            lot.id,
-            serde_json::json!({ "source": grant.source, "credits": grant.credits }),
-        );
-        transaction.create("event", &self.table, &aws::event_item(&partition(workspace), &event));
+        transaction.create("grant", &self.table, &Lock { pk, sk: "GRANT", book: &book.pk, lot: lot.id });
+        let mut item = stored(lot_key(&book.pk, lot.id), &lot);
+        if lot.source == GrantSource::Purchase {
+            item.gsi2pk = Some(format!("{}#PURCHASES", book.pk));
+            item.gsi2sk = Some(lot.id.to_string());
+        }
+        if let Some(at) = lot.look_at(now()) {
+            item.gsi1pk = Some(SWEPT.to_owned());
+            item.gsi1sk = Some(look(at, lot.id));
+        }
+        transaction.create("lot", &self.table, &item);
+        let mut update = Update::at(balance_key(&book.pk))
+            .add("granted", signed(grant.amount))
+            .add("available", lot.remaining)
+            .add("clawed", lot.taken())
+            .add("expired", signed(lot.expired));
+        let label = if grant.known_only { "owner" } else { "balance" };
+        if grant.known_only {
+            update = update.when(Cond::Present("pk"));
+        }
+        transaction.update(label, &self.table, update);
+        let lots = vec![Allocation { lot: lot.id, amount: grant.amount, expires_at: grant.expires_at }];
+        self.enter(transaction, &book.pk, EntryKind::Grant, grant.amount, &grant.source_id, lots);
+        self.enter_moves(transaction, &book.pk, &fresh, &lot);
+        let data = serde_json::json!({ "source": grant.source, "source_id": grant.source_id, "amount": grant.amount });
+        self.tell_in(transaction, book, "granted", lot.id, data);
+        lot.id
     }
 
-    /// Grants credits in a transaction of its own; `false` if this source id has had its grant.
-    pub async fn grant(&self, workspace: WorkspaceId, grant: &Grant) -> Result<bool, Error> {
+    /// Adds an event of the book, such as `billing.credits.granted`.
+    pub(crate) fn tell_in(
+        &self,
+        transaction: &mut Transaction,
+        book: &Book,
+        what: &str,
+        entity: impl ToString,
+        data: serde_json::Value,
+    ) {
+        let event = DomainEvent::new(&format!("billing.{}.{what}", book.kind), book.workspace, entity, data);
+        transaction.create("event", &self.table, &aws::event_item(&book.pk, &event));
+    }
+
+    /// Grants in a transaction of its own; `false` if this source id has had its grant.
+    pub async fn grant(&self, book: &Book, grant: &Grant) -> Result<bool, Error> {
         let mut transaction = Transaction::new();
-        self.grant_in(&mut transaction, workspace, grant);
+        self.grant_in(&mut transaction, book, grant);
         match transaction.commit().await {
             Ok(()) => Ok(true),
             Err(CommitError::Refused { label: "grant", .. }) => Ok(false),
@@ -144,126 +194,81 @@ impl Billing {
         }
     }
 
-    /// Balance and grants, in one query.
-    pub async fn credits(&self, workspace: WorkspaceId) -> Result<Credits, Error> {
+    pub(crate) async fn see(&self, book: &Book) -> Result<Seen, Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
         enum Row {
-            Lot(Lot),
+            Lot(Box<Lot>),
             Balance(Balance),
         }
-        let rows = self.table.query::<Row>(Query::partition(partition(workspace)).prefix("CREDIT#")).await?;
-        let mut balance = Balance::default();
-        let mut grants = Vec::new();
+        let rows = self.table.query::<Row>(Query::partition(&book.pk).prefix("BOOK#")).await?;
+        let (mut stored, mut balance) = (Vec::new(), Balance::default());
         for row in rows.items {
             match row {
-                Row::Lot(lot) => grants.push(lot),
+                Row::Lot(lot) => stored.push(*lot),
                 Row::Balance(b) => balance = b,
             }
         }
-        Ok(Credits { balance, low: balance.available < LOW_BELOW, low_below: LOW_BELOW, grants })
+        let at = now();
+        let lots: Vec<Lot> = stored.iter().map(|lot| lot.at(at)).collect();
+        for (before, after) in stored.iter().zip(&lots) {
+            balance = balance.moved(before, after);
+        }
+        Ok(Seen { stored, standing: Standing { balance, lots } })
     }
 
-    /// Entries, newest first.
-    pub async fn history(&self, workspace: WorkspaceId, page: &PageRequest) -> Result<Found<Entry>, Error> {
-        let query = Query::partition(partition(workspace)).prefix("ENTRY#").newest_first();
+    /// Balance and lots of a book as they are by now, in one query.
+    pub async fn standing(&self, book: &Book) -> Result<Standing, Error> {
+        Ok(self.see(book).await?.standing)
+    }
+
+    /// A workspace's balance and grants, in one query.
+    pub async fn credits(&self, workspace: WorkspaceId) -> Result<Credits, Error> {
+        let Standing { balance, lots } = self.standing(&Book::credits(workspace)).await?;
+        let low = balance.available < signed(LOW_BELOW);
+        Ok(Credits { balance, low, low_below: LOW_BELOW, grants: lots })
+    }
+
+    /// The purchases of a workspace, newest first. They are lots, and stand among them.
+    pub async fn purchases(
+        &self,
+        workspace: WorkspaceId,
+        page: &PageRequest,
+    ) -> Result<Found<Purchase>, Error> {
+        let Book { pk, .. } = Book::credits(workspace);
+        let query = Query::index("gsi2", format!("{pk}#PURCHASES")).newest_first();
+        let found: Found<Lot> = self.table.query(query.limit(page.limit).start(page.start.clone())).await?;
+        let at = now();
+        let items = found.items.iter().filter_map(|lot| Purchase::of(lot.at(at))).collect();
+        Ok(Found { items, next: found.next })
+    }
+
+    /// Entries of a book, newest first.
+    pub async fn history(&self, book: &Book, page: &PageRequest) -> Result<Found<Entry>, Error> {
+        let query = Query::partition(&book.pk).prefix("ENTRY#").newest_first();
         Ok(self.table.query(query.limit(page.limit).start(page.start.clone())).await?)
     }
 
-    /// Chooses lots for `credits`; [`Error::Insufficient`] says what is missing.
-    pub async fn plan(&self, workspace: WorkspaceId, credits: u64) -> Result<Plan, Error> {
-        let now = self.credits(workspace).await?;
-        let short = Error::Insufficient { required: credits, available: now.balance.available };
-        let lots = allocate(&now.grants, credits).ok_or(short)?;
-        if lots.len() > MAX_LOTS {
-            let cause = format!("{} lots for one hold", lots.len());
-            return Err(aws::Error::Refused { service: "billing", operation: "plan", cause }.into());
-        }
-        Ok(Plan { workspace, credits, lots })
+    /// An entry with its lots and a page of the entries that have its reference: a get, a batch of gets and a query.
+    pub async fn trail(
+        &self,
+        book: &Book,
+        id: EntryId,
+        page: &PageRequest,
+    ) -> Result<(Trail, Found<Entry>), Error> {
+        let entry: Entry = self.table.get(&entry_key(&book.pk, id)).await?.ok_or(Error::NoSuchEntry)?;
+        let query = Query::index("gsi1", referred(&book.pk, &entry.reference));
+        let same: Found<Entry> = self.table.query(query.limit(page.limit).start(page.start.clone())).await?;
+        let keys: Vec<Key> = entry.lots.iter().map(|a| lot_key(&book.pk, a.lot)).collect();
+        let mut lots: Vec<Lot> = self.table.get_many(&keys).await?;
+        lots.sort_by_key(|lot| lot.id);
+        let at = now();
+        let lots = lots.iter().map(|lot| lot.at(at)).collect();
+        Ok((Trail { entry, lots, entries: Vec::new(), next_cursor: None }, same))
     }
 
-    fn take_in(&self, transaction: &mut Transaction, plan: &Plan, to: &'static str) {
-        for a in &plan.lots {
-            let update = Update::at(lot_key(plan.workspace, a.lot))
-                .add("remaining", -signed(a.credits))
-                .when(Cond::is("remaining", ">=", a.credits));
-            transaction.update(CREDITS_LABEL, &self.table, update);
-        }
-        let update = Update::at(balance_key(plan.workspace))
-            .add("available", -signed(plan.credits))
-            .add(to, signed(plan.credits))
-            .when(Cond::is("available", ">=", plan.credits));
-        transaction.update(CREDITS_LABEL, &self.table, update);
-    }
-
-    /// Adds a hold of the planned credits. Actions labelled [`CREDITS_LABEL`] are refused if the lots moved since: plan again.
-    pub fn hold_in(&self, transaction: &mut Transaction, plan: &Plan, reference: &str) {
-        if plan.credits == 0 {
-            return;
-        }
-        self.take_in(transaction, plan, "held");
-        let hold = Hold {
-            reference: reference.to_owned(),
-            credits: plan.credits,
-            lots: plan.lots.clone(),
-            settled: None,
-        };
-        let Key { pk, sk } = hold_key(plan.workspace, reference);
-        transaction.create("hold", &self.table, &Stored { pk, sk, record: &hold });
-        self.enter(transaction, plan.workspace, EntryKind::Hold, plan.credits, reference, plan.lots.clone());
-    }
-
-    /// Adds a charge of the planned credits for work done at once.
-    pub fn charge_in(&self, transaction: &mut Transaction, plan: &Plan, reference: &str) {
-        if plan.credits == 0 {
-            return;
-        }
-        self.take_in(transaction, plan, "spent");
-        self.enter(
-            transaction,
-            plan.workspace,
-            EntryKind::Charge,
-            plan.credits,
-            reference,
-            plan.lots.clone(),
-        );
-    }
-
-    /// The hold for `reference`, settled or not.
-    pub async fn hold(&self, workspace: WorkspaceId, reference: &str) -> Result<Option<Hold>, Error> {
-        Ok(self.table.get(&hold_key(workspace, reference)).await?)
-    }
-
-    /// Adds the end of a hold: `charge` of it is spent, the rest goes back to the lots that it came from. The action `settle`
-    /// is refused if the hold has been settled.
-    pub fn settle_in(&self, transaction: &mut Transaction, workspace: WorkspaceId, hold: &Hold, charge: u64) {
-        let charge = charge.min(hold.credits);
-        let refund = hold.credits - charge;
-        let update = Update::at(hold_key(workspace, &hold.reference))
-            .set("settled", charge)
-            .when(Cond::Absent("settled"));
-        transaction.update("settle", &self.table, update.when(Cond::Present("pk")));
-        let update = Update::at(balance_key(workspace))
-            .add("held", -signed(hold.credits))
-            .add("spent", signed(charge))
-            .add("available", signed(refund));
-        transaction.update("balance", &self.table, update);
-        let back = give_back(&hold.lots, charge);
-        for a in &back {
-            let update = Update::at(lot_key(workspace, a.lot)).add("remaining", signed(a.credits));
-            transaction.update("lot", &self.table, update);
-        }
-        if charge > 0 {
-            let returned: BTreeMap<LotId, u64> = back.iter().map(|a| (a.lot, a.credits)).collect();
-            let spent = hold.lots.iter().filter_map(|a| {
-                let credits = a.credits - returned.get(&a.lot).copied().unwrap_or(0);
-                (credits > 0).then_some(Allocation { lot: a.lot, credits })
-            });
-            let spent = spent.collect();
-            self.enter(transaction, workspace, EntryKind::Settle, charge, &hold.reference, spent);
-        }
-        if refund > 0 {
-            self.enter(transaction, workspace, EntryKind::Refund, refund, &hold.reference, back);
-        }
+    /// A lot as its item says.
+    pub async fn lot(&self, book: &Book, lot: LotId) -> Result<Option<Lot>, Error> {
+        Ok(self.table.get(&lot_key(&book.pk, lot)).await?)
     }
 }

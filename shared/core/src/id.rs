@@ -83,6 +83,12 @@ typed_id!(
     "wsp",
     "A workspace: the tenant that owns tasks, keys and credits. Every user has a personal one."
 );
+
+impl WorkspaceId {
+    /// The platform itself: whose that is which belongs to no tenant, or to one that is not known yet.
+    pub const PLATFORM: Self = Self(ulid::Ulid::nil());
+}
+
 typed_id!(KeyId, "key", "An API key (its public part).");
 typed_id!(EventId, "evt", "A domain event.");
 

@@ -1,6 +1,7 @@
 //! Closing a task: by its owner, or because it came to an end. One transaction: state, hold and event.
 
 use aws::{CommitError, Cond, Transaction, Update};
+use billing::Book;
 use piecework_core::{DomainEvent, WorkspaceId, now};
 
 use crate::{
@@ -20,9 +21,10 @@ impl Verify {
         charge: u64,
         event: DomainEvent,
     ) -> Result<bool, Error> {
+        let book = Book::credits(task.workspace);
         let hold = match task.held {
             0 => None,
-            _ => self.billing.hold(task.workspace, &task.id.to_string()).await?,
+            _ => self.billing.hold(&book, &task.id.to_string()).await?,
         };
         let mut transaction = Transaction::new();
         let update = update
@@ -39,7 +41,7 @@ impl Verify {
             &aws::event_item(&parts(task.workspace, task.id), &event),
         );
         if let Some(hold) = hold {
-            self.billing.settle_in(&mut transaction, task.workspace, &hold, charge);
+            self.billing.settle_in(&mut transaction, &book, &hold, charge);
         }
         match transaction.commit().await {
             Ok(()) => Ok(true),

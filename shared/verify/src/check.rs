@@ -1,7 +1,7 @@
 //! One address, now (V1).
 
 use aws::{Clients, CommitError, Deps, Transaction, idempotency};
-use billing::{Billing, CREDITS_LABEL};
+use billing::{Billing, Book, CREDITS_LABEL};
 use email::{Status, Verification, inspect};
 use jiff::{SignedDuration, Timestamp};
 use piecework_core::{
@@ -83,7 +83,8 @@ impl SingleCheck {
             return Err(Error::Unusable { pointer: "/email", detail: "must be at most 1000 octets".into() });
         }
         // Before the work: nobody waits for a result that they cannot pay for.
-        let mut plan = self.billing.plan(workspace, 1).await?;
+        let book = Book::credits(workspace);
+        let mut plan = self.billing.plan(&book, 1).await?;
         let lock_until = now() + LOCK;
         if let Some(once) = once {
             let mut claim = Transaction::new();
@@ -129,7 +130,7 @@ impl SingleCheck {
             match transaction.commit().await {
                 // The plan fails with the balance as it is now when others have spent it.
                 Err(CommitError::Refused { label: CREDITS_LABEL, .. }) => {
-                    plan = self.billing.plan(workspace, 1).await?
+                    plan = self.billing.plan(&book, 1).await?
                 }
                 outcome => {
                     outcome?;

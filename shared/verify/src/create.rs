@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws::{Bucket, Clients, CommitError, Deps, PresignedUpload, Transaction, idempotency};
-use billing::{Billing, CREDITS_LABEL};
+use billing::{Billing, Book, CREDITS_LABEL};
 use jiff::{SignedDuration, Timestamp};
 use piecework_core::{
     Problem, Settings, UserId, WorkspaceId,
@@ -160,7 +160,7 @@ impl Verify {
         task.addresses = count_different(list.emails.iter().map(String::as_str));
         task.duplicates = task.rows - task.addresses;
         task.held = task.addresses;
-        let mut plan = self.billing.plan(workspace, task.addresses).await?;
+        let mut plan = self.billing.plan(&Book::credits(workspace), task.addresses).await?;
         let body = serde_json::to_vec(&list.emails).map_err(|e| aws::Error::Shape(e.to_string()))?;
         self.bucket.put(&Objects::of(workspace, task.id).pasted(), "application/json", body).await?;
 
@@ -182,7 +182,7 @@ impl Verify {
             match transaction.commit().await {
                 // Somebody else took of the same lots: look at the balance again, which may now be too low.
                 Err(CommitError::Refused { label: CREDITS_LABEL, .. }) if race < RACES => {
-                    plan = self.billing.plan(workspace, task.addresses).await?;
+                    plan = self.billing.plan(&Book::credits(workspace), task.addresses).await?;
                 }
                 outcome => return Ok(outcome.map(|()| reply)?),
             }

@@ -22,6 +22,7 @@ mod finish;
 mod list;
 mod model;
 mod network;
+mod overview;
 mod read;
 mod results;
 mod split;
@@ -43,6 +44,7 @@ pub use model::{
     VerificationCounts,
 };
 pub use network::Network;
+pub use overview::{CreditOverview, Overview, Overviews};
 pub use read::{Download, Results};
 pub use split::{SplitMessage, Splitter};
 pub use store::Tasks;

@@ -3,7 +3,7 @@
 use std::io::{Read as _, Seek as _};
 
 use aws::{Clients, CommitError, Cond, Deps, Key, Queue, Transaction, Update, Value};
-use billing::CREDITS_LABEL;
+use billing::{Book, CREDITS_LABEL};
 use futures::{StreamExt as _, TryStreamExt as _};
 use piecework_core::{DomainEvent, Settings, WorkspaceId, now, settings::SettingError};
 use serde::{Deserialize, Deserializer};
@@ -172,7 +172,7 @@ impl Splitter {
                 .set("gsi2sk", look_again(at + LOOK_AGAIN, task.id))
                 .when(Cond::eq("state", task.state.name()));
             if task.source == TaskSource::Upload {
-                let plan = match verify.billing.plan(task.workspace, split.addresses).await {
+                let plan = match verify.billing.plan(&Book::credits(task.workspace), split.addresses).await {
                     Ok(plan) => plan,
                     Err(billing::Error::Insufficient { required, available }) => {
                         let detail = format!(

@@ -1,14 +1,16 @@
 //! Who may call, as argument types.
 
-use std::{marker::PhantomData, sync::Arc};
+use std::{marker::PhantomData, net::IpAddr, sync::Arc};
 
 use account::{Authenticator, Permission, Principal, Role, Scope};
 use axum::extract::FromRequestParts;
-use http::request::Parts;
+use bytes::Bytes;
+use http::{HeaderMap, request::Parts};
 use piecework_core::{CursorKey, Kind, Page, PageQuery, PageRequest, Problem as Cause, WorkspaceId};
 
 use crate::{
     Problem,
+    extract::{self, MAX_BODY},
     limit::{Limiter, Meter},
 };
 
@@ -28,11 +30,25 @@ pub trait Access {
     const SCOPE: Option<Scope>;
     /// Whether a member's role is not enough, for the API description.
     const OWNER_ONLY: bool;
+    /// The longest body that is read, octets.
+    const MAX_BODY: usize = MAX_BODY;
 }
 
 /// Anyone, without credentials.
 #[derive(Debug, Clone, Copy)]
 pub struct Public;
+
+/// A provider that signs what it sends. The handler checks the signature, over the body's very octets, and keeps every call:
+/// also one that is longer than any of ours.
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    /// The body as it was sent: not decoded but for the gateway's base64, and never written anew.
+    pub body: Bytes,
+    /// The header fields.
+    pub headers: HeaderMap,
+    /// The sender's address, as the gateway saw it.
+    pub source: Option<IpAddr>,
+}
 
 /// A caller whose credentials give `P`.
 pub struct Caller<P> {
@@ -48,6 +64,13 @@ impl Access for Public {
     const AUTHENTICATES: bool = false;
     const SCOPE: Option<Scope> = None;
     const OWNER_ONLY: bool = false;
+}
+impl Access for Webhook {
+    const AUTHENTICATES: bool = false;
+    const SCOPE: Option<Scope> = None;
+    const OWNER_ONLY: bool = false;
+    /// What Lambda takes at most, base64 and all, is less.
+    const MAX_BODY: usize = 10_000_000;
 }
 impl<P: Permission> Access for Caller<P> {
     const AUTHENTICATES: bool = true;
@@ -142,6 +165,21 @@ impl<S: Sync> FromRequestParts<S> for Public {
     type Rejection = Problem;
     async fn from_request_parts(_: &mut Parts, _: &S) -> Result<Self, Problem> {
         Ok(Self)
+    }
+}
+
+/// Where a request came from, put into its extensions.
+#[derive(Clone, Copy)]
+pub(crate) struct Source(pub Option<IpAddr>);
+
+impl<S: Sync> FromRequestParts<S> for Webhook {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Ok(Self {
+            body: extract::body(parts),
+            headers: parts.headers.clone(),
+            source: parts.extensions.get::<Source>().and_then(|source| source.0),
+        })
     }
 }
 

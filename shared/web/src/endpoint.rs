@@ -18,6 +18,8 @@ pub struct Endpoint<S> {
     pub(crate) router: Router<S>,
     pub(crate) authenticates: bool,
     pub(crate) catches_all: bool,
+    /// The longest body that is read, octets.
+    pub(crate) max_body: usize,
     pub(crate) class: Class,
     /// What switches it off.
     pub(crate) feature: Option<Feature>,
@@ -38,6 +40,7 @@ impl<S: Clone + Send + Sync + 'static> Endpoint<S> {
             router: Router::new().route(path, on(filter, handler)),
             authenticates: T::Who::AUTHENTICATES,
             catches_all: false,
+            max_body: T::Who::MAX_BODY,
             class: Class::Standard,
             feature: None,
             counts: counts::<T::Who>(),
@@ -66,6 +69,7 @@ impl<S: Clone + Send + Sync + 'static> Endpoint<S> {
     pub fn and(mut self, other: Self) -> Self {
         self.router = self.router.merge(other.router);
         self.authenticates |= other.authenticates;
+        self.max_body = self.max_body.max(other.max_body);
         self.counts = self.counts.or(other.counts);
         self.documents.extend(other.documents);
         self
@@ -81,6 +85,7 @@ impl<S: Clone + Send + Sync + 'static> Endpoint<S> {
             router: Router::new().fallback(handler),
             authenticates: T::Who::AUTHENTICATES,
             catches_all: true,
+            max_body: T::Who::MAX_BODY,
             class: Class::Standard,
             feature: None,
             counts: counts::<T::Who>(),

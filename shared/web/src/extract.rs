@@ -18,7 +18,7 @@ pub(crate) const MAX_BODY: usize = 4_500_000;
 #[derive(Clone)]
 pub(crate) struct RawBody(pub Bytes);
 
-fn body(parts: &Parts) -> Bytes {
+pub(crate) fn body(parts: &Parts) -> Bytes {
     parts.extensions.get::<RawBody>().map(|b| b.0.clone()).unwrap_or_default()
 }
 

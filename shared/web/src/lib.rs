@@ -11,7 +11,7 @@ mod limit;
 mod respond;
 mod run;
 
-pub use access::{Access, Admin, Caller, Guarded, Public};
+pub use access::{Access, Admin, Caller, Guarded, Public, Webhook};
 pub use document::{ProblemDocument, fragment};
 pub use endpoint::Endpoint;
 pub use extract::{Cookies, IdempotencyKey, Json, Path, Query};
@@ -31,7 +31,7 @@ pub mod __private {
 pub mod prelude {
     pub use crate::{
         Admin, Answer, Caller, Cookies, Created, Endpoint, IdempotencyKey, Json, Landing, Path, Problem,
-        ProblemDocument, Public, Query, State, StatusCode, WithCookies,
+        ProblemDocument, Public, Query, State, StatusCode, Webhook, WithCookies,
     };
     pub use piecework_core::{Feature, Page, PageQuery};
 }

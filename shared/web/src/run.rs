@@ -23,8 +23,8 @@ use tracing::{Instrument as _, field::Empty};
 
 use crate::{
     Endpoint, Problem,
-    access::Gate,
-    extract::{MAX_BODY, RawBody},
+    access::{Gate, Source},
+    extract::RawBody,
     limit::{Limiter, Meter},
     respond::{REQUEST_ID, RequestId},
 };
@@ -69,6 +69,7 @@ pub fn prepare<S: Deps>(endpoint: Endpoint<S>, settings: &Settings) -> Result<Se
         Some(feature) if !features.has(feature) => Router::new().fallback(absent),
         _ => endpoint.router,
     };
+    let max_body = endpoint.max_body;
     if !endpoint.catches_all {
         // The gateway routes by the decoded path, `lambda_http` reads it as a URL: some odd ones fit there and not here.
         router = router.fallback(absent);
@@ -82,7 +83,7 @@ pub fn prepare<S: Deps>(endpoint: Endpoint<S>, settings: &Settings) -> Result<Se
         let (inner, gate, policy) = (inner.clone(), gate.clone(), policy.clone());
         async move {
             let meter = Meter::default();
-            let mut response = answer(inner, gate, meter.clone(), request).await;
+            let mut response = answer(inner, gate, meter.clone(), max_body, request).await;
             meter.dress(response.headers_mut(), policy.as_ref());
             aws::report_errors().await;
             Ok(response)
@@ -95,7 +96,13 @@ async fn absent() -> Problem {
     Cause::new(Kind::NotFound).detail("There is no such path.").into()
 }
 
-async fn answer<I, B>(mut inner: I, gate: Gate, meter: Meter, request: lambda_http::Request) -> Response
+async fn answer<I, B>(
+    mut inner: I,
+    gate: Gate,
+    meter: Meter,
+    max_body: usize,
+    request: lambda_http::Request,
+) -> Response
 where
     I: tower::Service<Request<Body>, Response = Response<B>, Error = std::convert::Infallible>,
     B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
@@ -117,7 +124,7 @@ where
         method = %request.method(), workspace = Empty, key = Empty
     );
     let work = async {
-        let response = match accept(request, gate, meter).await {
+        let response = match accept(request, gate, meter, max_body).await {
             Ok(request) => match inner.ready().await {
                 Ok(inner) => match inner.call(request).await {
                     Ok(response) => response.map(Body::new),
@@ -163,19 +170,26 @@ where
 }
 
 /// Counts the caller's address, buffers the body, within bounds, and lays what extractors need into the request.
-async fn accept(request: lambda_http::Request, gate: Gate, meter: Meter) -> Result<Request<Body>, Cause> {
-    if let Some(address) = source(&request) {
+async fn accept(
+    request: lambda_http::Request,
+    gate: Gate,
+    meter: Meter,
+    max_body: usize,
+) -> Result<Request<Body>, Cause> {
+    let source = source(&request);
+    if let Some(address) = source {
         gate.limiter.address(address, &meter).await?;
     }
     let (mut parts, body) = request.into_parts();
-    let body = Limited::new(body, MAX_BODY).collect().await.map_err(|_| {
+    let body = Limited::new(body, max_body).collect().await.map_err(|_| {
         Cause::new(Kind::BodyTooLarge)
             .detail(format!(
-                "At most {MAX_BODY} octets. Longer lists go through POST /v1/verification/uploads."
+                "At most {max_body} octets. Longer lists go through POST /v1/verification/uploads."
             ))
             .fault(Fault::body("", "too large"))
     })?;
     parts.extensions.insert(RawBody(body.to_bytes()));
+    parts.extensions.insert(Source(source));
     parts.extensions.insert(gate);
     parts.extensions.insert(meter);
     Ok(Request::from_parts(parts, Body::empty()))

@@ -35,7 +35,7 @@ fn each_kind_of_address_gets_its_status_and_only_what_is_known_is_charged() {
                 "{checked}"
             );
             assert_eq!(checked["email"], email);
-            let charged = u64::from(status != "unknown");
+            let charged = i64::from(status != "unknown");
             assert_eq!(checked["credits_charged"], charged, "{checked}");
             spent += charged;
         }

@@ -24,6 +24,8 @@ mod load;
 mod logs;
 mod mail;
 mod metrics;
+mod paddle;
+mod payfast;
 mod probe;
 mod proving;
 mod queries;

@@ -10,13 +10,15 @@ use std::{
 };
 
 use account::Scope;
+use billing::{Book, Grant, GrantSource};
 use local::identity;
 use local_parties::{Issuer, Signer, sign_shared, unsigned};
+use piecework_core::Currency;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::{
-    support::{Answer, App, root, run, stack},
+    support::{Answer, App, Operator, root, run, stack},
     tokens::{Person, oidc, somebody},
 };
 
@@ -30,7 +32,10 @@ const PUBLIC: &[&str] = &[
     "GET /v1/erasures/{id}",
     "GET /v1/health",
     "GET /v1/openapi.json",
+    "GET /v1/payments/payfast/cancel",
+    "GET /v1/payments/payfast/return",
     "GET /v1/thin/health",
+    "POST /v1/payments/payfast/itn",
     "POST /v1/auth/logout",
     "POST /v1/auth/refresh",
 ];
@@ -130,7 +135,17 @@ impl Belongings {
         let theirs = host.post(&path, &invite(&json!(address))).await.expect(201);
 
         let export = app.post("/v1/me/export", &Value::Null).await.expect(202);
+        let begun = app.post("/v1/payments/payfast/initiate", &json!({ "amount": 1000 })).await.expect(201);
+        let payment = begun["payment"]["id"].as_str().unwrap().to_owned();
+        let (operator, wallet) =
+            (Operator::of(stack()), Book::wallet(app.user, Currency::ZAR, app.workspace));
+        for gift in 0..2 {
+            let gift = Grant::new(GrantSource::Manual, format!("{} {gift}", app.user), 1);
+            assert!(operator.accounts.billing().grant(&wallet, &gift).await.unwrap());
+        }
         let by_path = BTreeMap::from([
+            ("/v1/payments/payfast/status", payment.clone()),
+            ("/v1/admin/payments/payfast/", payment),
             ("/v1/me/exports/", text(&export, "id")),
             ("/v1/verification/tasks/", task),
             ("/v1/api-keys/", text(&key, "id")),
@@ -148,7 +163,8 @@ impl Belongings {
             let Some(path) = all.fill(&route.path) else { continue };
             let app = if route.scope == "admin" { &support } else { &all.app };
             let page = app.get(&format!("{path}?limit=1")).await.expect(200);
-            if let Some(cursor) = page["next_cursor"].as_str() {
+            let next = [&page["next_cursor"], &page["transactions"]["next_cursor"]];
+            if let Some(cursor) = next.iter().find_map(|next| next.as_str()) {
                 all.cursors.insert(route.name.clone(), cursor.to_owned());
             }
         }
@@ -162,6 +178,10 @@ impl Belongings {
 
     /// The same, each parameter from whom `whose` says by the parameters before it.
     fn fill_with<'a>(&'a self, path: &str, whose: impl Fn(usize) -> &'a Self) -> Option<String> {
+        if let Some(id) = whose(0).by_path.get(path) {
+            // A payment is asked for by its id in the query.
+            return Some(format!("{path}?payment_id={id}"));
+        }
         let (mut filled, mut seen, mut rest) = (String::new(), 0, path);
         let mut before = 0;
         while let Some((head, tail)) = rest.split_once('{') {
@@ -350,9 +370,13 @@ fn nobody_gets_in_anywhere_who_should_not() {
             }
 
             // Another's things, with good credentials of one's own: by key and by token.
-            if route.path.contains('{') {
+            // Support sees everybody's.
+            if (route.path.contains('{') || route.query.contains("payment_id")) && route.scope != "admin" {
                 let foreign = theirs.fill(&route.path).unwrap();
-                for check in ["another's id in the path, by key", "another's id in the path, by token"] {
+                for check in [
+                    "another's id in the path or query, by key",
+                    "another's id in the path or query, by token",
+                ] {
                     let request = anonymous(&foreign);
                     let request = match check.ends_with("key") {
                         true => request.header("x-api-key", &app.key),

@@ -52,7 +52,7 @@ fn usage_by_day_and_by_hour_equals_what_the_tasks_and_checks_say() {
         }
         assert_eq!(
             app.balance().await["spent"],
-            want["charged"].as_u64().unwrap(),
+            want["charged"].as_i64().unwrap(),
             "and so does the balance"
         );
         let past = app.get("/v1/usage?from=2026-01-01&to=2026-01-31").await.expect(200);

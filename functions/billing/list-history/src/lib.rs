@@ -1,7 +1,7 @@
 //! `GET /v1/account/credits/history`: every entry of the ledger (V11).
 
 use account::CanReadCredits;
-use billing::{Billing, Entry};
+use billing::{Billing, Book, Entry};
 use web::prelude::*;
 
 /// This function's endpoint.
@@ -18,5 +18,5 @@ async fn list_history(
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Page<Entry>>, Problem> {
     let page = caller.page(&query, "history")?;
-    Ok(Json(caller.paged(billing.history(caller.workspace(), &page).await?, "history")))
+    Ok(Json(caller.paged(billing.history(&Book::credits(caller.workspace()), &page).await?, "history")))
 }

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use local_parties::payfast;
+
 use super::Endpoints;
 use crate::options::StackOptions;
 use crate::template::model::Function;
-use crate::{REGION, identity};
+use crate::{REGION, identity, till};
 
 /// The key of the stack itself and its users.
 pub(crate) const STACK_KEY: &str = "local-stack";
@@ -65,6 +67,17 @@ pub(crate) fn environment(
     if env.contains_key("SSO_PROVIDERS") {
         env.insert("SSO_PROVIDERS".to_owned(), identity::providers(&endpoints.issuer));
         env.insert("SSO_SECRETS".to_owned(), identity::secrets());
+    }
+    // And whoever sells or is paid deals with the tills'; PayFast's calls come from this machine.
+    let payfast = [
+        ("PAYFAST_MERCHANT_ID", payfast::MERCHANT_ID.to_owned()),
+        ("PAYFAST_MERCHANT_KEY", payfast::MERCHANT_KEY.to_owned()),
+        ("PAYFAST_PASSPHRASE", payfast::PASSPHRASE.to_owned()),
+        ("PAYFAST_URL", endpoints.payfast.clone()),
+        ("PAYFAST_SOURCES", options.host.to_string()),
+    ];
+    for (name, value) in till::settings(&endpoints.paddle).into_iter().chain(payfast) {
+        env.entry(name.to_owned()).and_modify(|old| *old = value);
     }
     if options.traces {
         env.insert("TRACES".to_owned(), "log".to_owned());

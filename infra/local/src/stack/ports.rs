@@ -32,6 +32,12 @@ pub struct Endpoints {
     /// The identity provider's stand-in, `http://127.0.0.1:PORT`: `POST /token` with claims signs them.
     #[serde(default)]
     pub issuer: String,
+    /// Paddle's stand-in, likewise: `POST /control` makes things happen there.
+    #[serde(default)]
+    pub paddle: String,
+    /// PayFast's stand-in, `http://127.0.0.1:PORT`.
+    #[serde(default)]
+    pub payfast: String,
 }
 
 /// What the outside reaches.
@@ -76,6 +82,8 @@ impl Ports {
             dns: None,
             smtp: None,
             issuer: String::new(),
+            paddle: String::new(),
+            payfast: String::new(),
         })
     }
 }

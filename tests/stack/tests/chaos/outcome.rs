@@ -13,7 +13,7 @@ pub struct Outcome {
     pub task: Value,
     events: Vec<Value>,
     entries: Vec<String>,
-    balance: BTreeMap<String, u64>,
+    balance: BTreeMap<String, i64>,
     usage: Value,
 }
 
@@ -107,14 +107,13 @@ async fn usage(app: &App) -> Value {
 }
 
 /// The entries of the ledger without ids and times; that they add up to the balance, and settle each hold once.
-async fn ledger(app: &App, balance: &BTreeMap<String, u64>) -> Vec<String> {
+async fn ledger(app: &App, balance: &BTreeMap<String, i64>) -> Vec<String> {
     let entries = app.all("/v1/account/credits/history", 200).await;
     let mut accounts: BTreeMap<&str, i64> = BTreeMap::new();
     let mut kinds = Vec::new();
     for entry in &entries {
-        let credits = entry["credits"].as_i64().unwrap();
-        let lots: i64 =
-            entry["lots"].as_array().unwrap().iter().map(|l| l["credits"].as_i64().unwrap()).sum();
+        let credits = entry["amount"].as_i64().unwrap();
+        let lots: i64 = entry["lots"].as_array().unwrap().iter().map(|l| l["amount"].as_i64().unwrap()).sum();
         assert!(credits > 0 && lots == credits, "{entry}");
         *accounts.entry(entry["from"].as_str().unwrap()).or_default() -= credits;
         *accounts.entry(entry["to"].as_str().unwrap()).or_default() += credits;
@@ -123,7 +122,7 @@ async fn ledger(app: &App, balance: &BTreeMap<String, u64>) -> Vec<String> {
     accounts.insert("granted", -accounts["granted"]);
     for (account, credits) in balance {
         let entered = accounts.get(account.as_str()).copied().unwrap_or(0);
-        assert_eq!(entered, i64::try_from(*credits).unwrap(), "{account}: {entries:?}");
+        assert_eq!(entered, *credits, "{account}: {entries:?}");
     }
     kinds.sort();
     kinds

@@ -14,7 +14,7 @@ use crate::{
     chaos::outcome::{Outcome, settled},
     erasure::{completed, everything, sums},
     export::{ready, unpacked},
-    support::{Answer, App, Operator, run, start},
+    support::{Answer, App, Operator, run, start, until},
 };
 
 /// What goes wrong, and how often in a row: once for what is final, and as often as the SDK tries for what it tries again.
@@ -50,6 +50,10 @@ enum Story {
     Check,
     /// Cancels a list that is not there yet, likewise.
     Cancel,
+    /// Begins a payment into the wallet, likewise, which PayFast then says is complete until that is taken.
+    TopUp,
+    /// Has such a payment charged back by support, likewise, and the chargeback reversed.
+    Chargeback,
     /// Has a list checked, and takes all data along.
     Export,
     /// Has a list checked, and ends.
@@ -63,7 +67,7 @@ impl Story {
 }
 
 /// Who is disturbed in which story.
-const DISTURBED: [(&str, Story); 17] = [
+const DISTURBED: [(&str, Story); 22] = [
     ("verify-split-list", Story::Upload),
     ("verify-check-chunk", Story::Upload),
     ("verify-finish-task", Story::Upload),
@@ -81,6 +85,11 @@ const DISTURBED: [(&str, Story); 17] = [
     ("account-record-erasure", Story::Erase),
     ("billing-erase-workspace", Story::Erase),
     ("verify-erase-workspace", Story::Erase),
+    ("billing-initiate-payment", Story::TopUp),
+    ("billing-take-itn", Story::TopUp),
+    ("billing-apply-itn", Story::TopUp),
+    ("billing-charge-back", Story::Chargeback),
+    ("billing-reverse-chargeback", Story::Chargeback),
 ];
 
 /// Sends a request as a client would that has lost the answer: with its idempotency key, until it is answered for good.
@@ -162,6 +171,7 @@ async fn live(stack: &Stack, story: Story) -> Value {
             moved.iter_mut().for_each(|(name, sum)| *sum -= before.get(name).copied().unwrap_or(0));
             json!([receipt, kept, moved])
         }
+        Story::TopUp | Story::Chargeback => top_up(stack, &app, story == Story::Chargeback).await,
     }
 }
 
@@ -169,6 +179,36 @@ async fn live(stack: &Stack, story: Story) -> Value {
 fn nameless(path: &str) -> String {
     let parts: Vec<&str> = path.split('/').map(|part| part.split('_').next().unwrap_or(part)).collect();
     parts.join("/")
+}
+
+/// Pays into the wallet, and has it taken back and given again; how the payment and the wallet are then.
+async fn top_up(stack: &Stack, app: &App, claimed: bool) -> Value {
+    let begun =
+        insist(stack, app, "/v1/payments/payfast/initiate", &json!({ "amount": 1000 })).await.expect(201);
+    let id = begun["payment"]["id"].as_str().unwrap();
+    let body = stack.payfast().notification(id, "10.00", &[]);
+    until("the notification", || async {
+        let request = app.anonymous(Method::POST, "/v1/payments/payfast/itn").body(body.clone());
+        (app.send(request).await.status == 200).then_some(())
+    })
+    .await;
+    let status = format!("/v1/payments/payfast/status?payment_id={id}");
+    until("the payment", || async {
+        (app.get(&status).await.expect(200)["state"] == "complete").then_some(())
+    })
+    .await;
+    let mut balances = Vec::new();
+    let support = App::on(stack, &[Scope::Admin]).await;
+    for claim in ["chargeback", "chargeback/reversal"].iter().filter(|_| claimed) {
+        let path = format!("/v1/admin/payments/payfast/{id}/{claim}");
+        let done = insist(stack, &support, &path, &json!({ "reason": "a story" })).await.expect(200);
+        balances.push(json!([done["taken_back"], done["owed"], done["payment"]["state"]]));
+    }
+    let wallet = app.get("/v1/wallet/balance").await.expect(200);
+    let entries = wallet["transactions"]["data"].as_array().unwrap();
+    let kinds: Vec<_> =
+        entries.iter().map(|e| json!([e["kind"], e["amount"], e["reference"] == id])).collect();
+    json!([balances, wallet["balance"], kinds])
 }
 
 /// Disturbs a function at each of its calls by each fault; how many of them were.

@@ -1,6 +1,7 @@
 //! Every route and every processor at work once, on a stack where nothing else happens, with the calls that each one made.
 
 mod account;
+mod payfast;
 
 use std::time::Duration;
 
@@ -67,6 +68,7 @@ impl<'a> Tour<'a> {
         tour.check().await;
         tour.list().await;
         tour.uploads().await;
+        tour.payfast().await;
         tour.rest().await;
         tour.erasure().await;
         tour
@@ -355,8 +357,10 @@ impl<'a> Tour<'a> {
         for what in ["download", "jobs"] {
             app.get(&format!("/v1/verification/tasks/{id}/{what}")).await.problem(410, "gone");
         }
+        self.payfast_oddities().await;
         // Messages of somebody else's.
         let bad = [
+            "PayfastQueue",
             "SplitQueue",
             "ChunkQueue",
             "FinishQueue",

@@ -320,23 +320,23 @@ impl App {
         }
     }
 
-    /// The balance: granted, available, held, spent. Checks what always holds.
-    pub async fn balance(&self) -> BTreeMap<String, u64> {
+    /// The balance by account. Checks what always holds.
+    pub async fn balance(&self) -> BTreeMap<String, i64> {
         let credits = self.get("/v1/account/credits").await.expect(200);
-        let balance: BTreeMap<String, u64> = serde_json::from_value(credits["balance"].clone()).unwrap();
+        let balance: BTreeMap<String, i64> = serde_json::from_value(credits["balance"].clone()).unwrap();
         assert_eq!(
             balance["granted"],
-            balance["available"] + balance["held"] + balance["spent"],
+            ["available", "held", "spent", "clawed", "expired"].iter().map(|a| balance[*a]).sum::<i64>(),
             "{balance:?}"
         );
-        let remaining: u64 =
-            credits["grants"].as_array().unwrap().iter().map(|g| g["remaining"].as_u64().unwrap()).sum();
+        let remaining: i64 =
+            credits["grants"].as_array().unwrap().iter().map(|g| g["remaining"].as_i64().unwrap()).sum();
         assert_eq!(remaining, balance["available"], "the lots add up to the balance");
         balance
     }
 
     /// What a request that was refused must leave as it was: the balance, and all tasks.
-    pub async fn belongings(&self) -> (BTreeMap<String, u64>, Vec<Value>) {
+    pub async fn belongings(&self) -> (BTreeMap<String, i64>, Vec<Value>) {
         (self.balance().await, self.all("/v1/verification/tasks", 200).await)
     }
 }

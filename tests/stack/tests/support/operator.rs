@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::{
     config::{BehaviorVersion, Config, Credentials, Region},
     types::{AttributeValue, PutRequest, WriteRequest},
 };
-use billing::{Grant, GrantSource};
+use billing::{Book, Grant, GrantSource};
 use local::{Stack, StackFile, accounts::Accounts};
 
 use super::App;
@@ -37,15 +37,16 @@ impl Operator {
 
     /// Grants credits; `false` if this source id has had its grant.
     pub async fn grant(&self, app: &App, source_id: &str, credits: u64) -> bool {
-        let grant = Grant { source: GrantSource::Manual, source_id: source_id.to_owned(), credits };
-        self.accounts.billing().grant(app.workspace, &grant).await.unwrap()
+        let grant = Grant::new(GrantSource::Manual, source_id, credits);
+        self.accounts.billing().grant(&Book::credits(app.workspace), &grant).await.unwrap()
     }
 
     /// Charges until so many credits are left.
     pub async fn leave(&self, app: &App, credits: u64) {
         let billing = self.accounts.billing();
         let available = app.balance().await["available"];
-        let plan = billing.plan(app.workspace, available - credits).await.unwrap();
+        let over = u64::try_from(available).unwrap() - credits;
+        let plan = billing.plan(&Book::credits(app.workspace), over).await.unwrap();
         let mut transaction = Transaction::new();
         billing.charge_in(&mut transaction, &plan, "correction");
         transaction.commit().await.unwrap();
@@ -151,6 +152,17 @@ impl Operator {
         }
     }
 
+    /// Every item of a table.
+    pub async fn items(&self, table: &str) -> Vec<Item> {
+        let scan = self.dynamodb.scan().table_name(self.name(table)).consistent_read(true);
+        let mut pages = scan.into_paginator().items().send();
+        let mut items = Vec::new();
+        while let Some(item) = pages.next().await {
+            items.push(item.unwrap());
+        }
+        items
+    }
+
     /// How many users have this name.
     pub async fn named(&self, table: &str, name: &str) -> usize {
         let scan = self.dynamodb.scan().table_name(table).consistent_read(true);
@@ -197,12 +209,6 @@ impl Operator {
     /// Every item of a table, as text to be searched.
     pub async fn dump(&self, table: &str) -> String {
         self.items(table).await.iter().map(|item| format!("{item:?}\n")).collect()
-    }
-
-    /// Every item of a table.
-    pub async fn items(&self, table: &str) -> Vec<HashMap<String, AttributeValue>> {
-        let scan = self.dynamodb.scan().table_name(self.name(table)).consistent_read(true);
-        scan.into_paginator().items().send().collect::<Result<_, _>>().await.unwrap()
     }
 
     fn name(&self, table: &str) -> &str {
