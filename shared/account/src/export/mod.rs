@@ -2,24 +2,22 @@
 //!
 //! `USER#<user>`/`EXPORT#<export>`: an export, and which area has written its parts. `USER#<user>`/`EXPORTING`: the one under way.
 
+mod about;
+mod write;
+
 use std::{collections::BTreeMap, time::Duration};
 
-use archive::{Entry, ExportId, Exports, Order, Part};
-use aws::{Clients, CommitError, Cond, Deps, Key, Query, Transaction, Update, Value};
+use about::about;
+use archive::{ExportId, Exports, Order};
+use aws::{Clients, CommitError, Cond, Deps, Key, Transaction, Update};
 use jiff::{SignedDuration, Timestamp};
 use piecework_core::{
     DomainEvent, Problem, Settings, UserId, WorkspaceId, idempotency::Reply, now, settings::SettingError,
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{
-    Account, ApiKey, Area, Error, Principal, Role,
-    key::KeyRecord,
-    store::{Profile, profile_key},
-    workspace::{MemberRecord, MembershipRecord, WorkspaceRecord, member_key, membership_key, meta_key},
-};
+use crate::{Account, Area, Error, Principal, store::profile_key};
 
 /// How long one that is not ready counts as under way; after that it has failed, and another may begin.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(24);
@@ -31,9 +29,6 @@ const RECORD_KEPT: SignedDuration = SignedDuration::from_hours(9 * 24);
 const LINK_SECONDS: u64 = 900;
 /// How long a claim holds unless `LEASE_SECONDS` says otherwise: longer than the function's timeout.
 const LEASE_SECONDS: i64 = 930;
-/// Events of one transaction.
-const AT_ONCE: usize = 50;
-
 /// Writes exports, and shows them.
 #[derive(Clone)]
 pub struct Exporter {
@@ -259,73 +254,6 @@ impl Account {
     }
 }
 
-/// An item with what may be shown of it.
-async fn rows<T: DeserializeOwned + Serialize>(
-    part: &mut Part,
-    table: &aws::Table,
-    name: &str,
-    query: Query,
-    shown: impl Fn(&T) -> bool,
-) -> Result<(), Error> {
-    part.begin_rows(name).await?;
-    let mut start = None;
-    loop {
-        let page = table.query::<T>(query.clone().limit(100).start(start)).await?;
-        for row in page.items.iter().filter(|row| shown(row)) {
-            part.row(row).await?;
-        }
-        start = page.next;
-        if start.is_none() {
-            break;
-        }
-    }
-    Ok(part.end_rows().await?)
-}
-
-/// What is shown of an identity: not the hash by which it is found.
-#[derive(Serialize, Deserialize)]
-struct IdentityRow {
-    #[serde(default)]
-    issuer: Option<String>,
-    #[serde(default)]
-    created_at: Option<Timestamp>,
-}
-
-/// What is shown of a session.
-#[derive(Serialize, Deserialize)]
-struct SessionRow {
-    id: String,
-    /// Epoch seconds.
-    #[serde(default)]
-    rotated_at: Option<i64>,
-    #[serde(default)]
-    expires_at: Option<i64>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct EventRow {
-    event: DomainEvent,
-}
-
-#[derive(Serialize)]
-struct KeyRow<'a> {
-    workspace: WorkspaceId,
-    #[serde(flatten)]
-    key: &'a ApiKey,
-}
-
-/// A workspace that the user belongs to.
-#[derive(Serialize)]
-struct WorkspaceRow {
-    id: WorkspaceId,
-    name: String,
-    personal: bool,
-    role: Role,
-    joined_at: Timestamp,
-    /// Whether all that is in it is the user's, and in this export.
-    exported: bool,
-}
-
 impl Exporter {
     async fn record(&self, user: UserId, id: ExportId) -> Result<Option<ExportRecord>, Error> {
         Ok(self.account.table.get(&export_key(user, id)).await?)
@@ -346,134 +274,6 @@ impl Exporter {
         let signed = Timestamp::from_second(at.as_second()).unwrap_or(at);
         export.url_expires_at = SignedDuration::try_from(self.link).ok().map(|life| signed + life);
         Ok(export)
-    }
-
-    /// Writes what this area has of a user, and asks the other areas for what they have of the workspaces that are the user's alone.
-    /// A repeat goes on where the last one stopped.
-    pub async fn write_user(&self, order: &Order) -> Result<(), Error> {
-        let (table, user) = (&self.account.table, order.user);
-        // The user was erased since.
-        let Some(record) = self.record(user, order.export).await? else { return Ok(()) };
-        let memberships = self.memberships(user).await?;
-        let own = match record.workspaces {
-            Some(own) => own,
-            None => {
-                // Those that would end with the user: what is in the others is not theirs alone.
-                let own: Vec<_> =
-                    memberships.iter().filter(|(_, meta, _)| meta.members <= 1).map(|(id, ..)| *id).collect();
-                let update = Update::at(export_key(user, order.export)).set("workspaces", Value::of(&own)?);
-                let update = update.when(Cond::Present("pk")).when(Cond::Absent("workspaces"));
-                match table.update::<ExportRecord>(update).await? {
-                    Some(record) => record.workspaces.unwrap_or_default(),
-                    // A repeat was faster, or the user was erased.
-                    None => match self.record(user, order.export).await? {
-                        Some(record) => record.workspaces.unwrap_or_default(),
-                        None => return Ok(()),
-                    },
-                }
-            }
-        };
-        if let Some(part) = self.exports.part(order, Area::Account.name()).await? {
-            self.write_account(part, user, &memberships, &own).await?;
-        }
-        let mut events: Vec<DomainEvent> = own
-            .iter()
-            .map(|&workspace| Order { workspace, ..*order }.event("account.workspace.exporting"))
-            .collect();
-        let mut done = order.event("account.user.exported");
-        done.data["parts"] = 1.into();
-        events.push(done);
-        for some in events.chunks(AT_ONCE) {
-            let mut transaction = Transaction::new();
-            let key = export_key(user, order.export);
-            transaction.check("export", table, &key, Cond::Present("pk"));
-            for event in some {
-                transaction.create("event", table, &aws::event_item(&key.pk, event));
-            }
-            match transaction.commit().await {
-                Err(CommitError::Refused { label: "export", .. }) => {
-                    self.exports.forget(user, order.export).await?;
-                    return Ok(());
-                }
-                outcome => outcome?,
-            }
-        }
-        Ok(())
-    }
-
-    /// The workspaces that a user belongs to.
-    async fn memberships(
-        &self,
-        user: UserId,
-    ) -> Result<Vec<(WorkspaceId, WorkspaceRecord, MemberRecord)>, Error> {
-        let query = Query::partition(membership_key(WorkspaceId::new(), user).pk).prefix("WSP#");
-        let found = self.account.table.query::<MembershipRecord>(query).await?.items;
-        let keys: Vec<Key> =
-            found.iter().flat_map(|m| [meta_key(m.workspace), member_key(m.workspace, user)]).collect();
-        let seen = self.account.see(&keys).await?;
-        let mut memberships = Vec::with_capacity(found.len());
-        for MembershipRecord { workspace, .. } in found {
-            let meta = seen.get::<WorkspaceRecord>(&meta_key(workspace))?;
-            let member = seen.get::<MemberRecord>(&member_key(workspace, user))?;
-            if let (Some(meta), Some(member)) = (meta.filter(|m| m.deleted_at.is_none()), member) {
-                memberships.push((workspace, meta, member));
-            }
-        }
-        Ok(memberships)
-    }
-
-    async fn write_account(
-        &self,
-        mut part: Part,
-        user: UserId,
-        memberships: &[(WorkspaceId, WorkspaceRecord, MemberRecord)],
-        own: &[WorkspaceId],
-    ) -> Result<(), Error> {
-        let table = &self.account.table;
-        let profile: Profile = table.get(&profile_key(user)).await?.ok_or(Error::NoSuchExport)?;
-        let profile = json!({
-            "id": user, "name": profile.name, "email": profile.email, "workspace": profile.workspace,
-            "created_at": profile.created_at,
-        });
-        part.json("account/profile.json", &profile).await?;
-        let index = |what: &str| Query::index("gsi1", format!("USER#{user}#{what}"));
-        // Beside the identities lie the hashes of addresses that lead to them.
-        let known = |row: &IdentityRow| row.issuer.is_some();
-        rows(&mut part, table, "account/identities.json", index("IDENTITIES"), known).await?;
-        let all = |_: &SessionRow| true;
-        rows(&mut part, table, "account/sessions.json", index("SESSIONS"), all).await?;
-        part.begin_rows("account/keys.json").await?;
-        for (workspace, ..) in memberships {
-            let mut start = None;
-            loop {
-                let query = Query::index("gsi1", format!("WSP#{workspace}#KEYS")).limit(100).start(start);
-                let page = table.query::<KeyRecord>(query).await?;
-                for record in page.items.iter().filter(|record| record.user == user) {
-                    part.row(&KeyRow { workspace: *workspace, key: &record.key }).await?;
-                }
-                start = page.next;
-                if start.is_none() {
-                    break;
-                }
-            }
-        }
-        part.end_rows().await?;
-        part.begin_rows("account/workspaces.json").await?;
-        for (id, meta, member) in memberships {
-            let row = WorkspaceRow {
-                id: *id,
-                name: meta.name.clone(),
-                personal: meta.personal,
-                role: member.role,
-                joined_at: member.joined_at,
-                exported: own.contains(id),
-            };
-            part.row(&row).await?;
-        }
-        part.end_rows().await?;
-        let events = Query::partition(profile_key(user).pk).prefix("EVENT#");
-        rows(&mut part, table, "account/events.json", events, |_: &EventRow| true).await?;
-        Ok(part.finish().await?)
     }
 
     /// Notes an area's word that its parts are written. Whoever notes the last one makes the zip.
@@ -547,57 +347,11 @@ impl Exporter {
     }
 }
 
-/// The files that say what is in the zip: what there is of each area, and every file.
-fn about(record: &ExportRecord, entries: &[Entry]) -> Result<Vec<(&'static str, Vec<u8>)>, aws::Error> {
-    #[derive(Default, Serialize)]
-    struct Sum {
-        files: u64,
-        octets: u64,
-        records: u64,
-    }
-    let mut areas: BTreeMap<&str, Sum> =
-        Area::ALL.into_iter().map(|area| (area.name(), Sum::default())).collect();
-    let mut files = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let sum = areas.entry(entry.name.split('/').next().unwrap_or_default()).or_default();
-        sum.files += 1;
-        sum.octets += entry.unpacked;
-        sum.records += entry.records.unwrap_or(0);
-        let mut file =
-            json!({ "name": entry.name, "octets": entry.unpacked, "crc32": format!("{:08x}", entry.crc) });
-        if let Some(records) = entry.records {
-            file["records"] = records.into();
-        }
-        files.push(file);
-    }
-    let manifest = json!({
-        "export": record.id, "user": record.user, "requested_at": record.requested_at,
-        "workspaces": record.workspaces, "areas": areas, "files": files,
-    });
-    let manifest = serde_json::to_vec_pretty(&manifest).map_err(|e| aws::Error::Shape(e.to_string()))?;
-    let mut readme = String::from(
-        "Your data at Piecework.\n\nmanifest.json lists every file, with its size, its CRC-32 and, of lists, how many records it has.\n\
-         Of workspaces that others belong to, only your membership is here: what is in them is not yours alone.\n",
-    );
-    for area in Area::ALL {
-        let data = area.personal_data();
-        readme.push_str(&format!(
-            "\n{}/\n  What: {}\n  Here: {}\n  If you are erased: {}\n  Kept: {}\n",
-            area.name(),
-            data.what,
-            data.exported,
-            data.erased,
-            data.kept
-        ));
-    }
-    Ok(vec![("manifest.json", manifest), ("README.txt", readme.into_bytes())])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn record(workspaces: Option<Vec<WorkspaceId>>) -> ExportRecord {
+    pub(super) fn record(workspaces: Option<Vec<WorkspaceId>>) -> ExportRecord {
         let (user, id, at) = (UserId::new(), ExportId::new(), now());
         let Key { pk, sk } = export_key(user, id);
         ExportRecord {
@@ -639,22 +393,5 @@ mod tests {
         assert_eq!(record.state(begun + hours(25)), ExportState::Failed);
         record.ready_at = Some(begun);
         assert_eq!(record.view(begun + hours(25)).kept_until, Some(begun + hours(7 * 24)));
-    }
-
-    #[test]
-    fn the_manifest_sums_up_by_area() {
-        let (mut zip, mut out) = (archive::Zip::new(now()), Vec::new());
-        for (name, records) in [("account/keys.json", Some(2)), ("verification/w/t/results.csv", None)] {
-            zip.begin(name, &mut out).unwrap();
-            zip.write(b"1234", &mut out).unwrap();
-            records.into_iter().for_each(|records| zip.records(records));
-        }
-        zip.begin("end", &mut out).unwrap();
-        let files = about(&record(None), zip.entries()).unwrap();
-        let manifest: serde_json::Value = serde_json::from_slice(&files[0].1).unwrap();
-        assert_eq!(manifest["areas"]["account"], json!({ "files": 1, "octets": 4, "records": 2 }));
-        assert_eq!(manifest["areas"]["billing"], json!({ "files": 0, "octets": 0, "records": 0 }));
-        assert_eq!(manifest["files"][1]["name"], "verification/w/t/results.csv");
-        assert!(String::from_utf8(files[1].1.clone()).unwrap().contains("verification/\n  What: Lists"));
     }
 }
