@@ -67,10 +67,11 @@ const DISTURBED: [(&str, Story); 13] = [
     ("billing-reverse-chargeback", Story::Chargeback),
 ];
 
-/// Sends a request as a client would that has lost the answer: with its idempotency key, until it is answered for good.
+/// Sends a request as a client would that has lost the answer: with an idempotency key of its own, until it is answered for good.
 async fn insist(stack: &Stack, app: &App, path: &str, body: &Value) -> Answer {
+    let key = path.replace('/', ":");
     for _ in 0..20 {
-        let request = app.request(Method::POST, path).header("idempotency-key", "the-same-every-time");
+        let request = app.request(Method::POST, path).header("idempotency-key", &key);
         let answer = app.send(request.json(body)).await;
         match answer.status {
             // Its sandbox died in the middle: the claim on the key runs out.
