@@ -20,7 +20,7 @@ use crate::functions::{Profile, build_functions};
 use crate::log::Terminal;
 use crate::options::{DataDir, Resolver, StackOptions};
 use crate::seed::{Seeded, first_request, seed};
-use crate::{Error, Stack, StackFile, data, demo, elsewhere, files, keys, openapi, traces};
+use crate::{Error, Stack, StackFile, data, demo, elsewhere, files, keys, openapi, purchase, traces};
 
 /// The port of the HTTP API, or the next free one.
 const PORT: u16 = 9000;
@@ -71,6 +71,8 @@ enum Command {
     },
     /// Walk the main jobs on sample files, on the running stack or on one of its own.
     Demo,
+    /// Play a purchase at Paddle's stand-in from the checkout to the refund, and check every grant.
+    Purchase,
     /// Make an API key on the running stack.
     CreateKey {
         /// What the key is for.
@@ -145,6 +147,15 @@ async fn run(cli: Cli) -> Result<(), Error> {
             }
             let started = start(options(&root, &folder, &cli.common)?, &folder, &cli.common).await?;
             let outcome = demo::run(&started.file).await;
+            started.stop().await;
+            outcome
+        }
+        Some(Command::Purchase) => {
+            if data::in_use(&folder) {
+                return purchase::run(&StackFile::read(&folder)?).await;
+            }
+            let started = start(options(&root, &folder, &cli.common)?, &folder, &cli.common).await?;
+            let outcome = purchase::run(&started.file).await;
             started.stop().await;
             outcome
         }
