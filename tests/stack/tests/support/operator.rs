@@ -17,6 +17,7 @@ pub struct Operator {
     pub accounts: Accounts,
     dynamodb: Client,
     table: String,
+    billing: String,
 }
 
 impl Operator {
@@ -24,13 +25,15 @@ impl Operator {
         let (key, secret) = stack.credentials();
         let dynamodb = client(&stack.endpoints().dynamodb, &key, &secret);
         let table = stack.table("VerifyTable").unwrap().to_owned();
-        Self { accounts: Accounts::of(stack).unwrap(), dynamodb, table }
+        let billing = stack.table("BillingTable").unwrap().to_owned();
+        Self { accounts: Accounts::of(stack).unwrap(), dynamodb, table, billing }
     }
 
     pub fn of_file(file: &StackFile) -> Self {
         let dynamodb = client(&file.endpoints.dynamodb, &file.access_key_id, &file.secret_access_key);
         let table = file.tables["VerifyTable"].clone();
-        Self { accounts: Accounts::of_file(file).unwrap(), dynamodb, table }
+        let billing = file.tables["BillingTable"].clone();
+        Self { accounts: Accounts::of_file(file).unwrap(), dynamodb, table, billing }
     }
 
     /// Grants credits; `false` if this source id has had its grant.
@@ -63,6 +66,23 @@ impl Operator {
         self.set(&key, "gsi2sk", AttributeValue::S(format!("{LONG_AGO}#{task}"))).await;
     }
 
+    /// The time of the customer's lots that expire is over, and so is the wait for the sweep.
+    pub async fn let_the_lots_end(&self, app: &App) {
+        let pk = format!("WSP#{}", app.workspace);
+        let query = self.dynamodb.query().table_name(&self.billing);
+        let query = query.key_condition_expression("pk = :pk AND begins_with(sk, :lot)");
+        let query = query.expression_attribute_values(":pk", AttributeValue::S(pk));
+        let query = query.expression_attribute_values(":lot", AttributeValue::S("BOOK#LOT#".to_owned()));
+        for lot in query.send().await.unwrap().items().iter().filter(|lot| lot.contains_key("gsi1sk")) {
+            let key = ["pk", "sk"].map(|name| lot[name].as_s().unwrap().clone());
+            for (name, value) in
+                [("expires_at", LONG_AGO.to_owned()), ("gsi1sk", format!("{LONG_AGO}#{}", key[1]))]
+            {
+                self.set_in(&self.billing, &key.clone().into(), name, AttributeValue::S(value)).await;
+            }
+        }
+    }
+
     /// The claims on the task's chunks have run out.
     pub async fn let_the_leases_end(&self, app: &App, task: &str) {
         let part = format!("TASK#{}#{task}", app.workspace);
@@ -80,12 +100,18 @@ impl Operator {
 
     /// The claims of requests under way have run out: every one in the table, for a record does not say whose it is.
     pub async fn let_the_claims_end(&self) {
-        let scan = self.dynamodb.scan().table_name(&self.table).consistent_read(true);
+        for table in [&self.table, &self.billing] {
+            self.let_the_claims_of_end(table).await;
+        }
+    }
+
+    async fn let_the_claims_of_end(&self, table: &str) {
+        let scan = self.dynamodb.scan().table_name(table).consistent_read(true);
         let scan = scan.filter_expression("sk = :idem AND attribute_not_exists(reply)");
         let found = scan.expression_attribute_values(":idem", AttributeValue::S("IDEM".to_owned()));
         for record in found.send().await.unwrap().items() {
             let key = ["pk", "sk"].map(|name| record[name].as_s().unwrap().clone());
-            self.set(&key.into(), "lock_until", AttributeValue::N("0".to_owned())).await;
+            self.set_in(table, &key.into(), "lock_until", AttributeValue::N("0".to_owned())).await;
         }
     }
 
@@ -129,6 +155,13 @@ impl Operator {
         }
     }
 
+    /// An item of a table.
+    pub async fn item(&self, table: &str, pk: &str, sk: &str) -> Option<Item> {
+        let get = self.dynamodb.get_item().table_name(table).consistent_read(true);
+        let get = get.key("pk", AttributeValue::S(pk.to_owned())).key("sk", AttributeValue::S(sk.to_owned()));
+        get.send().await.unwrap().item
+    }
+
     /// Every item of a table.
     pub async fn items(&self, table: &str) -> Vec<Item> {
         let scan = self.dynamodb.scan().table_name(table).consistent_read(true);
@@ -159,8 +192,12 @@ impl Operator {
         count
     }
 
-    async fn set(&self, (pk, sk): &(String, String), attribute: &str, value: AttributeValue) {
-        let update = self.dynamodb.update_item().table_name(&self.table);
+    async fn set(&self, key: &(String, String), attribute: &str, value: AttributeValue) {
+        self.set_in(&self.table, key, attribute, value).await;
+    }
+
+    async fn set_in(&self, table: &str, (pk, sk): &(String, String), attribute: &str, value: AttributeValue) {
+        let update = self.dynamodb.update_item().table_name(table);
         let update = update.key("pk", AttributeValue::S(pk.clone())).key("sk", AttributeValue::S(sk.clone()));
         let update = update.update_expression("SET #a = :v").condition_expression("attribute_exists(pk)");
         let update =
