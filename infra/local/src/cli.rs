@@ -20,7 +20,7 @@ use crate::functions::{Profile, build_functions};
 use crate::log::Terminal;
 use crate::options::{DataDir, Resolver, StackOptions};
 use crate::seed::{Seeded, first_request, seed};
-use crate::{Error, Stack, StackFile, data, demo, elsewhere, files, keys, openapi, top_up, traces};
+use crate::{Error, Stack, StackFile, data, demo, elsewhere, files, keys, openapi, purchase, top_up, traces};
 
 /// The port of the HTTP API, or the next free one.
 const PORT: u16 = 9000;
@@ -71,6 +71,8 @@ enum Command {
     },
     /// Walk the main jobs on sample files, on the running stack or on one of its own.
     Demo,
+    /// Play a purchase at Paddle's stand-in from the checkout to the refund, and check every grant.
+    Purchase,
     /// Pay into a wallet at PayFast's stand-in, have it charged back and given again, and check each step; as `demo` does.
     TopUp,
     /// Make an API key on the running stack.
@@ -142,6 +144,7 @@ async fn run(cli: Cli) -> Result<(), Error> {
             serve(options, &folder, &cli.common).await
         }
         Some(Command::Demo) => walk(&cli.common, &root, &folder, demo::run).await,
+        Some(Command::Purchase) => walk(&cli.common, &root, &folder, purchase::run).await,
         Some(Command::TopUp) => walk(&cli.common, &root, &folder, top_up::run).await,
         Some(Command::CreateKey { name, scopes }) => {
             say(&keys::create(&StackFile::read(&folder)?, &name, &scopes).await?)

@@ -23,10 +23,10 @@ pub async fn run(stack: &StackFile) -> Result<(), Error> {
 }
 
 /// An account's view of the API.
-struct Api<'a> {
-    stack: &'a StackFile,
-    client: Client,
-    key: String,
+pub(crate) struct Api<'a> {
+    pub stack: &'a StackFile,
+    pub client: Client,
+    pub key: String,
 }
 
 impl Api<'_> {
@@ -40,16 +40,16 @@ impl Api<'_> {
         Err(Error::Demo(format!("{url} answered {status}: {}", response.text().await.unwrap_or_default())))
     }
 
-    async fn json(&self, request: RequestBuilder) -> Result<Value, Error> {
+    pub async fn json(&self, request: RequestBuilder) -> Result<Value, Error> {
         self.answer(request).await?.json().await.map_err(|e| Error::Demo(e.to_string()))
     }
 
-    async fn get(&self, path: &str) -> Result<Value, Error> {
+    pub async fn get(&self, path: &str) -> Result<Value, Error> {
         self.json(self.client.get(format!("{}{path}", self.stack.base_url))).await
     }
 }
 
-fn line(text: &str) -> Result<(), Error> {
+pub(crate) fn line(text: &str) -> Result<(), Error> {
     Ok(writeln!(std::io::stdout(), "{text}")?)
 }
 

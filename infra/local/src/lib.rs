@@ -24,6 +24,7 @@ pub mod keys;
 pub mod log;
 pub mod openapi;
 pub mod options;
+pub mod purchase;
 pub mod seed;
 pub mod services;
 pub mod sources;

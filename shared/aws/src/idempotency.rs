@@ -8,7 +8,7 @@ use piecework_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Cond, Error, Key, Table, Transaction};
+use crate::{Cond, Error, Key, Table, Transaction, Update};
 
 /// How long an answer is kept.
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
@@ -74,6 +74,15 @@ pub fn finish_in(
 ) {
     let ours = Cond::All(vec![Cond::Absent("reply"), Cond::eq("lock_until", lock_until.as_millisecond())]);
     transaction.put(LABEL, table, &record(request, Some(reply.clone()), lock_until), Some(ours));
+}
+
+/// Gives up the claim made by [`begin_in`] with the same `lock_until`, for a request that had no effect: a repeat need not wait.
+pub async fn release(table: &Table, request: &Request, lock_until: Timestamp) -> Result<(), Error> {
+    let update = Update::at(key(request))
+        .set("lock_until", 0i64)
+        .when(Cond::Absent("reply"))
+        .when(Cond::eq("lock_until", lock_until.as_millisecond()));
+    table.update::<serde_json::Value>(update).await.map(drop)
 }
 
 /// What a repeat is answered with, if `request` was seen: the kept answer, or the problem that says why not (409, 422).

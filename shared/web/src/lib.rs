@@ -1,7 +1,7 @@
 //! The HTTP side of a function: who may call, what it takes, how it answers, and the Lambda it runs in.
 //!
 //! A function crate has one handler and `web::endpoint!(handler)`; its `main` is `web::run(that)`. The handler's first arguments
-//! are its state and an [`Access`] type ([`Caller`], [`Admin`] or [`Public`]): without one it does not compile.
+//! are its state and an [`Access`] type ([`Caller`], [`Admin`], [`Webhook`] or [`Public`]): without one it does not compile.
 
 mod access;
 mod document;

@@ -247,7 +247,7 @@ fn a_deleted_workspace_is_emptied_too_and_work_under_way_is_paid_for() {
         let operator = Operator::of(stack());
         until("the end of the workspace", || async {
             let ended = operator.item("AccountTable", &format!("ERASED#{team}"), "ERASED").await;
-            ended.contains_key("billing_at").then_some(())
+            ended?.contains_key("billing_at").then_some(())
         })
         .await;
         for table in ["AccountTable", "BillingTable", "VerifyTable"] {

@@ -5,30 +5,32 @@ mod order;
 mod story;
 
 use account::Scope;
+use aws::Item;
 use local::Stack;
 use local_parties::{PADDLE_SECRET, Paddle};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, App, until};
+use crate::support::{Answer, App, Operator, until};
 
 const WEBHOOK: &str = "/v1/webhooks/paddle";
-const CHECKOUT: &str = "/v1/payments/paddle/checkout";
+pub const CHECKOUT: &str = "/v1/payments/paddle/checkout";
 
 /// A customer, and somebody from support.
-struct Till {
-    app: App,
-    support: App,
+pub struct Till {
+    pub app: App,
+    pub support: App,
+    operator: Operator,
 }
 
 impl Till {
-    async fn on(stack: &Stack) -> Self {
+    pub async fn on(stack: &Stack) -> Self {
         let app = App::on(stack, &[Scope::Verify, Scope::Read, Scope::Credits, Scope::Keys]).await;
-        Self { app, support: App::on(stack, &[Scope::Admin]).await }
+        Self { app, support: App::on(stack, &[Scope::Admin]).await, operator: Operator::of(stack) }
     }
 
     /// Who buys, as our checkouts say it to Paddle.
-    fn buyer(&self) -> Value {
+    pub fn buyer(&self) -> Value {
         json!({ "workspace": self.app.workspace })
     }
 
@@ -50,7 +52,7 @@ impl Till {
     }
 
     /// Sends a notification, well signed.
-    async fn notify(&self, notification: &Value) -> Answer {
+    pub async fn notify(&self, notification: &Value) -> Answer {
         let body = notification.to_string();
         let signature = Paddle::sign(PADDLE_SECRET, body.as_bytes());
         self.call(body, Some(&signature)).await
@@ -64,18 +66,26 @@ impl Till {
             .clone()
     }
 
-    /// What became of a notification, once something did.
-    async fn outcome(&self, notification: &Value) -> Value {
-        let id = &notification["event_id"];
+    /// What became of a notification, once something did: the record of its call.
+    pub async fn acted(&self, notification: &Value) -> Item {
+        let lock = format!("INBOUND#paddle#{}", notification["event_id"].as_str().unwrap());
         until("an outcome", || async {
-            let calls = self.calls().await;
-            calls.into_iter().find(|call| call["event_id"] == *id && call["status"] != "received")
+            let lock = self.operator.item("BillingTable", &lock, "SEEN").await?;
+            let id = lock["call"].as_s().unwrap().clone();
+            let call = self.operator.item("BillingTable", &format!("INBOUND#{id}"), "CALL").await?;
+            (call["status"].as_s().unwrap() != "received").then_some(call)
         })
         .await
     }
 
+    /// The same, as support sees it.
+    pub async fn outcome(&self, notification: &Value) -> Value {
+        let call = self.acted(notification).await["id"].as_s().unwrap().clone();
+        self.support.get(&format!("/v1/admin/inbound/{call}")).await.expect(200)
+    }
+
     /// Sends a notification and waits for what becomes of it.
-    async fn done(&self, notification: &Value, status: &str) -> Value {
+    pub async fn done(&self, notification: &Value, status: &str) -> Value {
         self.notify(notification).await.expect(200);
         let call = self.outcome(notification).await;
         assert_eq!(call["status"], status, "{call}");

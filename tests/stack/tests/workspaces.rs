@@ -28,7 +28,8 @@ fn at(workspace: &str, rest: &str) -> String {
 
 /// The address that the person signs in with.
 async fn address(app: &App) -> String {
-    let profile = Operator::of(stack()).item("AccountTable", &format!("USER#{}", app.user), "PROFILE").await;
+    let profile =
+        Operator::of(stack()).item("AccountTable", &format!("USER#{}", app.user), "PROFILE").await.unwrap();
     profile["email"].as_s().unwrap().clone()
 }
 
@@ -395,7 +396,8 @@ fn owners_who_go_at_the_same_time_leave_one() {
             if round % 2 == 0 {
                 assert_eq!(answers.iter().filter(|a| a.status == 204).count(), 3, "{answers:?}");
             }
-            let meta = Operator::of(stack()).item("AccountTable", &format!("WSP#{id}"), "META").await;
+            let meta =
+                Operator::of(stack()).item("AccountTable", &format!("WSP#{id}"), "META").await.unwrap();
             assert_eq!(meta["owners"].as_n().unwrap(), &owners.to_string(), "the count is true");
         }
     });

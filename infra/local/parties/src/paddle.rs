@@ -33,7 +33,7 @@ pub const PADDLE_OLD_SECRET: &str = "pdl_ntfset_01jyrotated_out/secret+ZyX";
 /// What it sells, with the price of one unit in cents: 1,000 credits, 10,000 credits, 500 credits for thirty days, and something
 /// that buys no credits.
 pub const PADDLE_PRICES: [(&str, u64); 4] = [
-    ("pri_01jzpiecework1000credits00", 1_000),
+    ("pri_01gsz8x8sawmvhz1pv30nge1ke", 1_000),
     ("pri_01jzpiecework10000credits0", 8_000),
     ("pri_01jzpiecework500credits30d", 400),
     ("pri_01jzpiecework000something0", 100),

@@ -156,7 +156,15 @@ impl Checkout {
             idempotency::begin_in(&mut claim, &self.billing.table, request, lock_until);
             claim.commit().await.map_err(aws::Error::from)?;
         }
-        let (transaction_id, checkout_url) = self.ask(owner, &new).await?;
+        let (transaction_id, checkout_url) = match self.ask(owner, &new).await {
+            Ok(made) => made,
+            Err(problem) => {
+                if let Some(request) = request {
+                    idempotency::release(&self.billing.table, request, lock_until).await?;
+                }
+                return Err(problem);
+            }
+        };
         let credits = price.credits * u64::from(new.quantity);
         let made = CheckoutMade { transaction_id, checkout_url, credits };
         let body = serde_json::to_string(&made).map_err(Problem::internal)?;

@@ -10,6 +10,8 @@ mod deal;
 mod event;
 mod prices;
 mod signature;
+#[cfg(test)]
+mod tests;
 mod webhook;
 
 pub use apply::Paddle;

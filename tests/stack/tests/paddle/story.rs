@@ -74,7 +74,8 @@ fn the_trail_of_a_check_leads_to_the_purchase_that_paid_for_it() {
         );
         let kinds: Vec<&str> =
             trail["entries"].as_array().unwrap().iter().map(|e| e["kind"].as_str().unwrap()).collect();
-        assert_eq!(kinds, ["hold", "settle", "void"]);
+        // Those of one transaction are of one moment.
+        assert!(kinds == ["hold", "settle", "void"] || kinds == ["hold", "void", "settle"], "{kinds:?}");
         assert!(trail["entries"].as_array().unwrap().iter().all(|e| e["reference"] == task.as_str()));
         let first = till.app.get(&format!("{path}?limit=1")).await.expect(200);
         assert_eq!(first["entries"].as_array().unwrap().len(), 1);
@@ -228,8 +229,7 @@ fn a_checkout_that_paddle_does_not_make_is_told_so_and_sells_nothing() {
         paddle.fail(Some(400));
         till.app.post(CHECKOUT, &good).await.problem(500, "internal");
         paddle.fail(None);
-        till.app.post_once(CHECKOUT, "tried-again", &good).await.problem(409, "in-flight");
-        assert_eq!(till.app.post(CHECKOUT, &good).await.expect(201)["credits"], 1_000);
+        assert_eq!(till.app.post_once(CHECKOUT, "tried-again", &good).await.expect(201)["credits"], 1_000);
         till.app.narrowed(&["read"]).await.post(CHECKOUT, &good).await.problem(403, "forbidden");
         stack.stop().await;
     });

@@ -146,7 +146,7 @@ fn a_call_that_is_no_form_or_no_post_gets_nowhere() {
         // Without an API key, and with one: it makes no difference.
         let request = till.support.request(Method::POST, "/v1/payments/payfast/itn").body("a=1");
         till.support.send(request).await.problem(400, "invalid-body");
-        till.payer.get("/v1/payments/payfast/itn").await.problem(404, "not-found");
+        till.payer.get("/v1/payments/payfast/itn").await.problem(405, "method-not-allowed");
         // The octets count and not what they are called.
         let begun = begin(&till.payer, 1000).await;
         let good = till.stack.payfast().notification(&begun.id, "10.00", &[]);

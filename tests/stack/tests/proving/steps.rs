@@ -7,6 +7,7 @@ use account::Scope;
 use futures::future::join_all;
 use local::Stack;
 use local_gate::{Fault, Rule};
+use local_parties::PADDLE_PRICES;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -14,6 +15,7 @@ use crate::{
     chaos::outcome::{Outcome, settled},
     erasure::{completed, everything, sums},
     export::{ready, unpacked},
+    paddle::{CHECKOUT, Till},
     support::{Answer, App, Operator, run, start, until},
 };
 
@@ -50,6 +52,8 @@ enum Story {
     Check,
     /// Cancels a list that is not there yet, likewise.
     Cancel,
+    /// Begins a purchase at Paddle, likewise; the stand-in says that it was paid and refunded in part, until it is answered.
+    Buy,
     /// Begins a payment into the wallet, likewise, which PayFast then says is complete until that is taken.
     TopUp,
     /// Has such a payment charged back by support, likewise, and the chargeback reversed.
@@ -67,7 +71,7 @@ impl Story {
 }
 
 /// Who is disturbed in which story.
-const DISTURBED: [(&str, Story); 22] = [
+const DISTURBED: [(&str, Story); 25] = [
     ("verify-split-list", Story::Upload),
     ("verify-check-chunk", Story::Upload),
     ("verify-finish-task", Story::Upload),
@@ -85,6 +89,9 @@ const DISTURBED: [(&str, Story); 22] = [
     ("account-record-erasure", Story::Erase),
     ("billing-erase-workspace", Story::Erase),
     ("verify-erase-workspace", Story::Erase),
+    ("billing-create-checkout", Story::Buy),
+    ("billing-take-paddle", Story::Buy),
+    ("billing-apply-paddle", Story::Buy),
     ("billing-initiate-payment", Story::TopUp),
     ("billing-take-itn", Story::TopUp),
     ("billing-apply-itn", Story::TopUp),
@@ -92,10 +99,11 @@ const DISTURBED: [(&str, Story); 22] = [
     ("billing-reverse-chargeback", Story::Chargeback),
 ];
 
-/// Sends a request as a client would that has lost the answer: with its idempotency key, until it is answered for good.
+/// Sends a request as a client would that has lost the answer: with an idempotency key of its own, until it is answered for good.
 async fn insist(stack: &Stack, app: &App, path: &str, body: &Value) -> Answer {
+    let key = path.replace('/', ":");
     for _ in 0..20 {
-        let request = app.request(Method::POST, path).header("idempotency-key", "the-same-every-time");
+        let request = app.request(Method::POST, path).header("idempotency-key", &key);
         let answer = app.send(request.json(body)).await;
         match answer.status {
             // Its sandbox died in the middle: the claim on the key runs out.
@@ -126,6 +134,23 @@ async fn live(stack: &Stack, story: Story) -> Value {
                 found.as_object_mut().unwrap().remove(differs);
             }
             json!([found, app.balance().await])
+        }
+        Story::Buy => {
+            let (paddle, body) = (stack.paddle(), json!({ "price_id": PADDLE_PRICES[0].0 }));
+            let made = insist(stack, &app, CHECKOUT, &body).await.expect(201);
+            let transaction = made["transaction_id"].as_str().unwrap();
+            let mut told = paddle.pay(transaction);
+            let asked = paddle.adjust(transaction, "refund", Some(&[(0, 250)]));
+            told.push(paddle.decide(asked["data"]["id"].as_str().unwrap(), "approved"));
+            let answers = paddle.deliver(&told).await;
+            assert_eq!(answers.iter().filter(|status| **status == 200).count(), 3, "{answers:?}");
+            let till = Till::on(stack).await;
+            for notification in &told[1..] {
+                till.acted(notification).await;
+            }
+            // A refund that came first is settled with the purchase; the balance is the last to be seen.
+            until("the purchase", || async { (app.balance().await["clawed"] == 250).then_some(()) }).await;
+            json!([app.balance().await, app.all("/v1/account/purchases", 50).await.len()])
         }
         Story::Cancel => {
             let link = app.link(&json!({ "file_name": "never.csv", "size": 10 })).await;

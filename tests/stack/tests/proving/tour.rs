@@ -8,12 +8,14 @@ use std::time::Duration;
 use ::account::Scope;
 use local::Stack;
 use local_gate::{Call, Fault, Rule, Trigger};
+use local_parties::{PADDLE_PRICES, PADDLE_SECRET, Paddle};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     chaos::outcome::settled,
     export::ready,
+    paddle::Till,
     support::{Answer, App, Operator, until},
 };
 
@@ -68,6 +70,7 @@ impl<'a> Tour<'a> {
         tour.check().await;
         tour.list().await;
         tour.uploads().await;
+        tour.purchases().await;
         tour.payfast().await;
         tour.rest().await;
         tour.erasure().await;
@@ -204,6 +207,94 @@ impl<'a> Tour<'a> {
         .await;
         settled(&self.app).await;
         self.take("ops-dispatch-events, one event with one subscriber", "ops-dispatch-events");
+    }
+
+    /// A request of support's, by a route of theirs.
+    async fn admin(&mut self, support: &App, method: Method, route: &str, path: &str) -> Answer {
+        let fresh = match self.fresh_keys {
+            true => Some(App::on(self.stack, &[Scope::Admin]).await),
+            false => None,
+        };
+        let request = fresh.as_ref().unwrap_or(support).request(method, path);
+        self.send(route, "", request).await
+    }
+
+    /// A notification of Paddle's, until it has been acted on.
+    async fn notified(&mut self, note: &str, notification: &Value) -> Value {
+        let till = Till::on(self.stack).await;
+        settled(&self.app).await;
+        let body = notification.to_string();
+        let request = self.app.anonymous(Method::POST, "/v1/webhooks/paddle");
+        let request = request.header("content-type", "application/json");
+        let request = request.header("paddle-signature", Paddle::sign(PADDLE_SECRET, body.as_bytes()));
+        self.send("POST /v1/webhooks/paddle", note, request.body(body)).await;
+        let call = till.outcome(notification).await;
+        settled(&self.app).await;
+        if !note.contains("again") {
+            self.take(&format!("billing-apply-paddle, {note}"), "billing-apply-paddle");
+        }
+        call
+    }
+
+    /// A purchase at Paddle, from the checkout to the refund, and what support sees of it.
+    async fn purchases(&mut self) {
+        let paddle = self.stack.paddle();
+        let (route, body) = ("POST /v1/payments/paddle/checkout", json!({ "price_id": PADDLE_PRICES[2].0 }));
+        let mut transaction = String::new();
+        for note in ["", "with an idempotency key", "a repeat of that"] {
+            let request = self.request(Method::POST, "/v1/payments/paddle/checkout").await.json(&body);
+            let request = match note {
+                "" => request,
+                _ => request.header("idempotency-key", "a-checkout-of-the-tour"),
+            };
+            let made = self.send(route, note, request).await.json();
+            made["transaction_id"].as_str().unwrap().clone_into(&mut transaction);
+        }
+        let told = paddle.pay(&transaction);
+        self.notified("something that moves no credits", &told[0]).await;
+        let call = self.notified("a purchase", &told[1]).await;
+        self.notified("the purchase again", &told[1]).await;
+        let asked = paddle.adjust(&transaction, "refund", Some(&[(0, 100)]));
+        let approved = paddle.decide(asked["data"]["id"].as_str().unwrap(), "approved");
+        self.notified("a refund", &approved).await;
+        self.forget();
+        let unsigned = self.app.anonymous(Method::POST, "/v1/webhooks/paddle").body("{}");
+        self.app.send(unsigned).await.problem(401, "unauthenticated");
+        self.take("POST /v1/webhooks/paddle, not signed", "billing-take-paddle");
+
+        self.get("GET /v1/account/purchases", "/v1/account/purchases").await;
+        self.get("GET /v1/overview", "/v1/overview").await;
+        let entries = self.app.all("/v1/account/credits/history", 200).await;
+        let held = entries.iter().find(|e| e["kind"] == "hold").unwrap();
+        let path = format!("/v1/account/credits/entries/{}/trail", held["id"].as_str().unwrap());
+        self.get("GET /v1/account/credits/entries/{id}/trail", &path).await;
+        let support = App::on(self.stack, &[Scope::Admin]).await;
+        support.get("/v1/admin/verification/tasks").await.expect(200);
+        let list = "/v1/admin/inbound?provider=paddle";
+        self.admin(&support, Method::GET, "GET /v1/admin/inbound", list).await;
+        let applied = format!("{list}&status=applied");
+        let request = support.request(Method::GET, &applied);
+        self.send("GET /v1/admin/inbound", "of one status", request).await;
+        let path = format!("/v1/admin/inbound/{}", call["id"].as_str().unwrap());
+        self.admin(&support, Method::GET, "GET /v1/admin/inbound/{id}", &path).await;
+        let route = "POST /v1/admin/inbound/{id}/replay";
+        let (gate, seen) = (self.stack.gate(), self.seen);
+        self.admin(&support, Method::POST, route, &format!("{path}/replay")).await;
+        until("the replay", || async {
+            let mut calls = gate.calls().into_iter().skip(seen);
+            calls.any(|c| c.function == "billing-apply-paddle").then_some(())
+        })
+        .await;
+        settled(&self.app).await;
+        self.take("billing-apply-paddle, the purchase replayed", "billing-apply-paddle");
+
+        // Nothing has expired; then the purchase has.
+        for note in ["nothing to do", "a lot whose time is over"] {
+            self.forget();
+            self.stack.run_schedule("billing-expire-lots").await.unwrap();
+            self.take(&format!("billing-expire-lots, {note}"), "billing-expire-lots");
+            Operator::of(self.stack).let_the_lots_end(&self.app).await;
+        }
     }
 
     async fn rest(&mut self) {
@@ -357,9 +448,16 @@ impl<'a> Tour<'a> {
         for what in ["download", "jobs"] {
             app.get(&format!("/v1/verification/tasks/{id}/{what}")).await.problem(410, "gone");
         }
+        // Paddle's processor fails once.
+        let (paddle, till) = (self.stack.paddle(), Till::on(self.stack).await);
+        let failure = rule("billing-apply-paddle", 1, ATTEMPTS, Fault::Fail);
+        let transaction = paddle.transaction(&[(PADDLE_PRICES[0].0, 1)], till.buyer());
+        till.done(&paddle.pay(&transaction)[1], "applied").await;
+        assert!(failure.hit());
         self.payfast_oddities().await;
         // Messages of somebody else's.
         let bad = [
+            "PaddleQueue",
             "PayfastQueue",
             "SplitQueue",
             "ChunkQueue",

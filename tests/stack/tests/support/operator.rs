@@ -1,6 +1,6 @@
 //! What an operator can do beside the API: move credits, and make time pass by setting what is kept of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use aws::{Item, Transaction};
 use aws_sdk_dynamodb::{
@@ -86,6 +86,23 @@ impl Operator {
         }
     }
 
+    /// The time of the customer's lots that expire is over, and so is the wait for the sweep.
+    pub async fn let_the_lots_end(&self, app: &App) {
+        let pk = format!("WSP#{}", app.workspace);
+        let query = self.dynamodb.query().table_name(self.name("BillingTable"));
+        let query = query.key_condition_expression("pk = :pk AND begins_with(sk, :lot)");
+        let query = query.expression_attribute_values(":pk", AttributeValue::S(pk));
+        let query = query.expression_attribute_values(":lot", AttributeValue::S("BOOK#LOT#".to_owned()));
+        for lot in query.send().await.unwrap().items().iter().filter(|lot| lot.contains_key("gsi1sk")) {
+            let key = ["pk", "sk"].map(|name| lot[name].as_s().unwrap().clone());
+            for (name, value) in
+                [("expires_at", LONG_AGO.to_owned()), ("gsi1sk", format!("{LONG_AGO}#{}", key[1]))]
+            {
+                self.set_in("BillingTable", &key.clone().into(), name, AttributeValue::S(value)).await;
+            }
+        }
+    }
+
     /// The claims on the task's chunks have run out.
     pub async fn let_the_leases_end(&self, app: &App, task: &str) {
         let part = format!("TASK#{}#{task}", app.workspace);
@@ -103,12 +120,18 @@ impl Operator {
 
     /// The claims of requests under way have run out: every one in the table, for a record does not say whose it is.
     pub async fn let_the_claims_end(&self) {
-        let scan = self.dynamodb.scan().table_name(self.name("VerifyTable")).consistent_read(true);
+        for table in ["VerifyTable", "BillingTable"] {
+            self.let_the_claims_of_end(table).await;
+        }
+    }
+
+    async fn let_the_claims_of_end(&self, table: &str) {
+        let scan = self.dynamodb.scan().table_name(self.name(table)).consistent_read(true);
         let scan = scan.filter_expression("sk = :idem AND attribute_not_exists(reply)");
         let found = scan.expression_attribute_values(":idem", AttributeValue::S("IDEM".to_owned()));
         for record in found.send().await.unwrap().items() {
             let key = ["pk", "sk"].map(|name| record[name].as_s().unwrap().clone());
-            self.set(&key.into(), "lock_until", AttributeValue::N("0".to_owned())).await;
+            self.set_in(table, &key.into(), "lock_until", AttributeValue::N("0".to_owned())).await;
         }
     }
 
@@ -200,10 +223,10 @@ impl Operator {
     }
 
     /// The item as it is kept.
-    pub async fn item(&self, table: &str, pk: &str, sk: &str) -> HashMap<String, AttributeValue> {
+    pub async fn item(&self, table: &str, pk: &str, sk: &str) -> Option<Item> {
         let get = self.dynamodb.get_item().table_name(self.name(table)).consistent_read(true);
         let get = get.key("pk", AttributeValue::S(pk.to_owned())).key("sk", AttributeValue::S(sk.to_owned()));
-        get.send().await.unwrap().item.unwrap_or_default()
+        get.send().await.unwrap().item
     }
 
     /// Every item of a table, as text to be searched.

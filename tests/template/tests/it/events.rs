@@ -107,6 +107,7 @@ fn a_message_is_one_that_its_processor_reads() {
     assert_eq!(bodies::<ChunkMessage>("verify-check-chunk")[0].first, 0);
     assert_eq!(bodies::<billing::inbound::InboundMessage>("billing-apply-itn").len(), 1);
     assert_eq!(bodies::<TaskMessage>("verify-finish-task").len(), 1);
+    assert_eq!(bodies::<billing::inbound::InboundMessage>("billing-apply-paddle").len(), 1);
     assert_eq!(bodies::<UsageMessage>("verify-record-usage").len(), 2);
     assert_eq!(bodies::<account::EndMessage>("account-erase-user").len(), 1);
     for (function, kind) in [
