@@ -58,6 +58,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/account/credits/entries/{id}/trail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * An entry's trail.
+         * @description Its lots, each with the payment, signup or gift that it came from, and a page of the entries with the same reference: hold,
+         *     settle and void of a task, refund of a charge, grant, claw back and give back of a purchase.
+         *
+         *     Needs a token, or a key with the scope `credits`.
+         */
+        get: operations["getTrail"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/account/credits/history": {
         parameters: {
             query?: never;
@@ -72,6 +95,88 @@ export interface paths {
         get: operations["listCreditHistory"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/account/purchases": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the purchases of credits, newest first.
+         * @description Needs a token, or a key with the scope `credits`.
+         */
+        get: operations["listPurchases"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/inbound": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the calls of a provider, newest first.
+         * @description Needs an administrator's token, or a key with the scope `admin`.
+         */
+        get: operations["listInbound"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/inbound/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One call of a payment provider, with its body.
+         * @description Needs an administrator's token, or a key with the scope `admin`.
+         */
+        get: operations["getInbound"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/inbound/{id}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sends an accepted call through its processor again.
+         * @description What it did already it does not do twice; one that failed works once its cause is mended.
+         *
+         *     Needs an administrator's token, or a key with the scope `admin`.
+         */
+        post: operations["replayInbound"];
         delete?: never;
         options?: never;
         head?: never;
@@ -332,6 +437,49 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Usage of the last thirty days, the newest tasks, and credits.
+         * @description Needs a token, or a key with the scope `read`.
+         */
+        get: operations["getOverview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/payments/paddle/checkout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begins a purchase of credits at Paddle.
+         * @description Whoever opens the address in the answer pays there; the credits are the workspace's once Paddle says that the transaction is
+         *     completed.
+         *
+         *     Needs a token, or a key with the scope `credits`.
+         */
+        post: operations["createPaddleCheckout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/usage": {
         parameters: {
             query?: never;
@@ -555,17 +703,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/webhooks/paddle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes a notification of Paddle Billing.
+         * @description It must be signed (`Paddle-Signature`). 200 means that it is kept, also if it came before; anything else, that Paddle should
+         *     send it again.
+         */
+        post: operations["takePaddle"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description So many credits of one lot. */
+        /** @description So much of one lot. */
         Allocation: {
             /**
              * Format: int64
-             * @description How many credits.
+             * @description How much.
              */
-            credits: number;
+            amount: number;
+            /**
+             * Format: date-time
+             * @description When the lot expires, if ever: what comes back to it later is worth nothing.
+             */
+            expires_at?: string | null;
             /** @description The lot. */
             lot: components["schemas"]["LotId"];
         };
@@ -599,13 +773,26 @@ export interface components {
             /** @description What it may do. */
             scopes: components["schemas"]["Scope"][];
         };
-        /** @description A workspace's credits by account. `granted = available + held + spent`, always. */
+        /**
+         * @description A book's accounts. `granted = available + held + spent + clawed + expired`, and `available` is what remains of the lots,
+         *     always.
+         */
         Balance: {
             /**
              * Format: int64
-             * @description Free to use.
+             * @description Free to use. Below zero after a chargeback of what was spent: nothing can be spent until it is above zero again.
              */
             available?: number;
+            /**
+             * Format: int64
+             * @description Taken back because its payment was refunded or charged back.
+             */
+            clawed?: number;
+            /**
+             * Format: int64
+             * @description Not used in time.
+             */
+            expired?: number;
             /**
              * Format: int64
              * @description Ever granted.
@@ -648,12 +835,47 @@ export interface components {
              */
             validated_at: string;
         };
+        /** @description A checkout. */
+        CheckoutMade: {
+            /**
+             * @description Where it is paid: a page with Paddle.js. That a browser comes back from there proves nothing; the credits come when Paddle
+             *     says that the transaction is completed.
+             */
+            checkout_url: string;
+            /**
+             * Format: int64
+             * @description Credits that it buys.
+             */
+            credits: number;
+            /** @description Paddle's transaction; the purchase has it as `transaction_id`. */
+            transaction_id: string;
+        };
+        /** @description What the payer has back, or asks back, of a lot. */
+        Claim: {
+            /**
+             * Format: int64
+             * @description How much of the lot it is about.
+             */
+            asked: number;
+            /**
+             * Format: int64
+             * @description How much of that was taken out of the lot.
+             */
+            taken: number;
+        };
         /** @description A column, by its name or by its number from 1. */
         ColumnChoice: string | number;
         /** @description A new key: the one time that the whole of it is shown. */
         CreatedKey: components["schemas"]["ApiKey"] & {
             /** @description The key itself. It is not kept and cannot be shown again. */
             token: string;
+        };
+        /** @description Credits without their lots. */
+        CreditOverview: {
+            /** @description By account. */
+            balance: components["schemas"]["Balance"];
+            /** @description True when few are available. */
+            low: boolean;
         };
         /** @description What the task costs. */
         CreditUse: {
@@ -714,18 +936,18 @@ export interface components {
          * @enum {string}
          */
         EmailSyntaxError: "empty" | "invisible_character" | "bidi_character" | "control_character" | "mailto" | "angle_brackets" | "quoted" | "comment" | "white_space" | "missing_at" | "multiple_at" | "local_empty" | "local_too_long" | "local_dot_start" | "local_dot_end" | "local_dot_double" | "local_character" | "domain_empty" | "address_literal" | "domain_dot_start" | "domain_dot_end" | "domain_dot_double" | "domain_character" | "domain_hyphen_start" | "domain_hyphen_end" | "domain_label_too_long" | "domain_idn" | "domain_too_long" | "domain_no_dot" | "tld_numeric" | "address_too_long";
-        /** @description One entry: so many credits from one account to another, and why. Never changed, never deleted. */
+        /** @description One entry: so much from one account to another, and why. Never changed, never deleted. */
         Entry: {
+            /**
+             * Format: int64
+             * @description How much.
+             */
+            amount: number;
             /**
              * Format: date-time
              * @description When.
              */
             at: string;
-            /**
-             * Format: int64
-             * @description How many.
-             */
-            credits: number;
             /** @description Account debited. */
             from: string;
             /** @description Its id; later entries sort later. */
@@ -734,7 +956,7 @@ export interface components {
             kind: components["schemas"]["EntryKind"];
             /** @description The lots it touches. */
             lots: components["schemas"]["Allocation"][];
-            /** @description The task, check or grant behind it. */
+            /** @description The task, check, order, grant or payment behind it. */
             reference: string;
             /** @description Account credited. */
             to: string;
@@ -748,7 +970,7 @@ export interface components {
          * @description What an entry does.
          * @enum {string}
          */
-        EntryKind: "grant" | "hold" | "settle" | "refund" | "charge";
+        EntryKind: "grant" | "hold" | "settle" | "void" | "charge" | "refund" | "claw_back" | "chargeback" | "give_back" | "expire";
         /**
          * @description A domain event.
          * @example evt_01j9z3k5m8n2p4q6r7s8t9v0wx
@@ -762,10 +984,10 @@ export interface components {
             pointer: string;
         };
         /**
-         * @description Where granted credits come from. Together with the source id it is unique: a grant happens once (V12).
+         * @description Where a grant comes from. Together with the source id it is unique: a grant happens once (V12).
          * @enum {string}
          */
-        GrantSource: "signup" | "manual";
+        GrantSource: "signup" | "manual" | "purchase" | "top_up";
         /** @description The state of the system. */
         HealthReport: {
             /**
@@ -785,6 +1007,64 @@ export interface components {
             /** @description What is running. */
             version: string;
         };
+        /** @description A call that was kept. */
+        InboundCall: {
+            /** @description The provider's own id of the event, if it was accepted. */
+            event_id?: string | null;
+            /** @description The provider's name for what happened. */
+            event_type?: string | null;
+            /** @description The header fields that explain it. */
+            headers: {
+                [key: string]: string;
+            };
+            /** @description Its id. */
+            id: components["schemas"]["InboundId"];
+            /**
+             * Format: date-time
+             * @description When it was last acted on with another outcome than before.
+             */
+            processed_at?: string | null;
+            /** @description Who called. */
+            provider: components["schemas"]["Provider"];
+            /** @description Why, if there is more to say. */
+            reason?: string | null;
+            /**
+             * Format: date-time
+             * @description When it came.
+             */
+            received_at: string;
+            /**
+             * Format: int64
+             * @description How often the provider sent the same event again.
+             */
+            repeats?: number;
+            /** @description SHA-256 of the body as it came, in hexadecimal. */
+            sha256: string;
+            /**
+             * Format: int64
+             * @description Octets of the body as it came.
+             */
+            size: number;
+            /** @description Where it came from. */
+            source?: string | null;
+            /** @description Where it stands. */
+            status: components["schemas"]["Status"];
+        };
+        /** @description A call with its body. */
+        InboundDetail: components["schemas"]["InboundCall"] & {
+            /** @description The body, or as much of it as was kept; other octets than UTF-8 are replaced. */
+            body: string;
+            /**
+             * Format: int64
+             * @description Octets of the body that were kept.
+             */
+            kept: number;
+        };
+        /**
+         * @description A call of a payment provider.
+         * @example inb_01j9z3k5m8n2p4q6r7s8t9v0wx
+         */
+        InboundId: string;
         /** @description One row of a task, with everything that was found out (V5). */
         Job: {
             /** @description The server takes mail for any mailbox. */
@@ -863,32 +1143,53 @@ export interface components {
          * @example key_01j9z3k5m8n2p4q6r7s8t9v0wx
          */
         KeyId: string;
-        /** @description Granted credits, and how many of them are left. */
+        /** @description What was granted at once, and how much of it is left. */
         Lot: {
             /**
              * Format: int64
-             * @description Credits granted.
+             * @description How much was granted.
              */
-            credits: number;
+            amount: number;
+            /** @description Chargebacks by the payer's bank: they take all that did not expire. */
+            chargeback?: components["schemas"]["Claim"];
+            /**
+             * Format: int64
+             * @description How much expired.
+             */
+            expired?: number;
+            /**
+             * Format: date-time
+             * @description From when on it is worth nothing, if ever.
+             */
+            expires_at?: string | null;
             /**
              * Format: date-time
              * @description When.
              */
             granted_at: string;
-            /** @description Its id; older lots sort first and are spent first. */
+            /** @description Its id; older lots sort first. */
             id: components["schemas"]["LotId"];
+            /** @description What was bought, in words. */
+            name?: string | null;
+            /**
+             * Format: int32
+             * @description Lots of a lower number are spent first; then the one that expires first; then the older.
+             */
+            priority: number;
+            /** @description Refunds by the merchant: they take no more than is left, and the rest if it comes back. */
+            refund?: components["schemas"]["Claim"];
             /**
              * Format: int64
-             * @description Credits neither held nor spent.
+             * @description Neither held nor spent, expired nor taken back. Below zero if more was charged back than was left: that is owed.
              */
             remaining: number;
             /** @description Where from. */
             source: components["schemas"]["GrantSource"];
-            /** @description Which signup or the like. */
+            /** @description Which signup, purchase or the like. */
             source_id: string;
         };
         /**
-         * @description A lot of granted credits.
+         * @description A lot of what was granted.
          * @example lot_01j9z3k5m8n2p4q6r7s8t9v0wx
          */
         LotId: string;
@@ -924,6 +1225,20 @@ export interface components {
              * @example Ada Lovelace
              */
             name?: string | null;
+        };
+        /** @description What is to be bought. */
+        NewCheckout: {
+            /**
+             * @description A price of Paddle's that is sold here.
+             * @example pri_01gsz8x8sawmvhz1pv30nge1ke
+             */
+            price_id: string;
+            /**
+             * Format: int32
+             * @description How many of it; one unless given.
+             * @default 1
+             */
+            quantity: number;
         };
         /** @description A key to be made. */
         NewKey: {
@@ -979,6 +1294,15 @@ export interface components {
              * @example 23
              */
             size: number;
+        };
+        /** @description Usage, recent tasks and credits. */
+        Overview: {
+            /** @description Credits. */
+            credits: components["schemas"]["CreditOverview"];
+            /** @description The newest tasks. */
+            tasks: components["schemas"]["Task"][];
+            /** @description The last thirty days, by day. */
+            usage: components["schemas"]["Usage"];
         };
         /** @description One page of a list. */
         Page_ApiKey: {
@@ -1052,15 +1376,15 @@ export interface components {
             /** @description The rows. */
             data: {
                 /**
+                 * Format: int64
+                 * @description How much.
+                 */
+                amount: number;
+                /**
                  * Format: date-time
                  * @description When.
                  */
                 at: string;
-                /**
-                 * Format: int64
-                 * @description How many.
-                 */
-                credits: number;
                 /** @description Account debited. */
                 from: string;
                 /** @description Its id; later entries sort later. */
@@ -1069,10 +1393,58 @@ export interface components {
                 kind: components["schemas"]["EntryKind"];
                 /** @description The lots it touches. */
                 lots: components["schemas"]["Allocation"][];
-                /** @description The task, check or grant behind it. */
+                /** @description The task, check, order, grant or payment behind it. */
                 reference: string;
                 /** @description Account credited. */
                 to: string;
+            }[];
+            /** @description Where the next page starts; absent on the last. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_InboundCall: {
+            /** @description The rows. */
+            data: {
+                /** @description The provider's own id of the event, if it was accepted. */
+                event_id?: string | null;
+                /** @description The provider's name for what happened. */
+                event_type?: string | null;
+                /** @description The header fields that explain it. */
+                headers: {
+                    [key: string]: string;
+                };
+                /** @description Its id. */
+                id: components["schemas"]["InboundId"];
+                /**
+                 * Format: date-time
+                 * @description When it was last acted on with another outcome than before.
+                 */
+                processed_at?: string | null;
+                /** @description Who called. */
+                provider: components["schemas"]["Provider"];
+                /** @description Why, if there is more to say. */
+                reason?: string | null;
+                /**
+                 * Format: date-time
+                 * @description When it came.
+                 */
+                received_at: string;
+                /**
+                 * Format: int64
+                 * @description How often the provider sent the same event again.
+                 */
+                repeats?: number;
+                /** @description SHA-256 of the body as it came, in hexadecimal. */
+                sha256: string;
+                /**
+                 * Format: int64
+                 * @description Octets of the body as it came.
+                 */
+                size: number;
+                /** @description Where it came from. */
+                source?: string | null;
+                /** @description Where it stands. */
+                status: components["schemas"]["Status"];
             }[];
             /** @description Where the next page starts; absent on the last. */
             next_cursor?: string | null;
@@ -1123,6 +1495,44 @@ export interface components {
                  * @description When the result was found.
                  */
                 validated_at?: string | null;
+            }[];
+            /** @description Where the next page starts; absent on the last. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_Purchase: {
+            /** @description The rows. */
+            data: {
+                /** @description Charged back, in credits. */
+                chargeback: components["schemas"]["Claim"];
+                /**
+                 * Format: int64
+                 * @description Credits bought.
+                 */
+                credits: number;
+                /**
+                 * Format: date-time
+                 * @description From when on they are worth nothing, if ever.
+                 */
+                expires_at?: string | null;
+                /**
+                 * Format: date-time
+                 * @description When they were granted.
+                 */
+                granted_at: string;
+                /** @description The lot of credits that it bought. */
+                lot: components["schemas"]["LotId"];
+                /** @description What was bought, in words. */
+                name?: string | null;
+                /** @description Refunded, in credits: `asked` by the refund, `taken` out of the lot. */
+                refund: components["schemas"]["Claim"];
+                /**
+                 * Format: int64
+                 * @description Of which so many are neither used nor gone. Below zero: so many are owed.
+                 */
+                remaining: number;
+                /** @description The provider's transaction. */
+                transaction_id: string;
             }[];
             /** @description Where the next page starts; absent on the last. */
             next_cursor?: string | null;
@@ -1205,6 +1615,44 @@ export interface components {
              */
             type: string;
         };
+        /**
+         * @description Who calls.
+         * @enum {string}
+         */
+        Provider: "paddle" | "payfast";
+        /** @description A purchase of credits (V14). */
+        Purchase: {
+            /** @description Charged back, in credits. */
+            chargeback: components["schemas"]["Claim"];
+            /**
+             * Format: int64
+             * @description Credits bought.
+             */
+            credits: number;
+            /**
+             * Format: date-time
+             * @description From when on they are worth nothing, if ever.
+             */
+            expires_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When they were granted.
+             */
+            granted_at: string;
+            /** @description The lot of credits that it bought. */
+            lot: components["schemas"]["LotId"];
+            /** @description What was bought, in words. */
+            name?: string | null;
+            /** @description Refunded, in credits: `asked` by the refund, `taken` out of the lot. */
+            refund: components["schemas"]["Claim"];
+            /**
+             * Format: int64
+             * @description Of which so many are neither used nor gone. Below zero: so many are owed.
+             */
+            remaining: number;
+            /** @description The provider's transaction. */
+            transaction_id: string;
+        };
         /** @description What waits in a queue, about. */
         QueueReport: {
             /**
@@ -1281,6 +1729,11 @@ export interface components {
          * @enum {string}
          */
         SmtpOutcome: "deliverable" | "catch_all" | "no_such_mailbox" | "disabled" | "full_inbox" | "greylisted" | "sender_blocked" | "no_answer";
+        /**
+         * @description Where a call stands.
+         * @enum {string}
+         */
+        Status: "bad_signature" | "stale" | "too_large" | "malformed" | "received" | "applied" | "ignored" | "parked" | "failed";
         /** @description A verification task. */
         Task: {
             /**
@@ -1368,6 +1821,20 @@ export interface components {
          * @enum {string}
          */
         TaskState: "awaiting_upload" | "queued" | "running" | "cancelling" | "completed" | "cancelled" | "failed" | "expired";
+        /** @description An entry and what it hangs together with, from the payment to the refund. */
+        Trail: {
+            /**
+             * @description The entries with the same reference, oldest first: hold, settle and void of a task; grant, claw back and give back of a
+             *     payment.
+             */
+            entries: components["schemas"]["Entry"][];
+            /** @description The entry. */
+            entry: components["schemas"]["Entry"];
+            /** @description The lots it touches; `source` and `source_id` say which payment, signup or gift each came from. */
+            lots: components["schemas"]["Lot"][];
+            /** @description Where the next page of `entries` starts; absent on the last. */
+            next_cursor?: string | null;
+        };
         /** @description A task that waits for its file, and where to put it. */
         Upload: {
             /**
@@ -1552,8 +2019,11 @@ export type Balance = components['schemas']['Balance'];
 export type Bucketing = components['schemas']['Bucketing'];
 export type CheckRequest = components['schemas']['CheckRequest'];
 export type Checked = components['schemas']['Checked'];
+export type CheckoutMade = components['schemas']['CheckoutMade'];
+export type Claim = components['schemas']['Claim'];
 export type ColumnChoice = components['schemas']['ColumnChoice'];
 export type CreatedKey = components['schemas']['CreatedKey'];
+export type CreditOverview = components['schemas']['CreditOverview'];
 export type CreditUse = components['schemas']['CreditUse'];
 export type Credits = components['schemas']['Credits'];
 export type DomainEvent = components['schemas']['DomainEvent'];
@@ -1565,6 +2035,9 @@ export type EventId = components['schemas']['EventId'];
 export type Fault = components['schemas']['Fault'];
 export type GrantSource = components['schemas']['GrantSource'];
 export type HealthReport = components['schemas']['HealthReport'];
+export type InboundCall = components['schemas']['InboundCall'];
+export type InboundDetail = components['schemas']['InboundDetail'];
+export type InboundId = components['schemas']['InboundId'];
 export type Job = components['schemas']['Job'];
 export type JobState = components['schemas']['JobState'];
 export type JobStatusCounts = components['schemas']['JobStatusCounts'];
@@ -1574,15 +2047,21 @@ export type LotId = components['schemas']['LotId'];
 export type MailProvider = components['schemas']['MailProvider'];
 export type Me = components['schemas']['Me'];
 export type MeChanges = components['schemas']['MeChanges'];
+export type NewCheckout = components['schemas']['NewCheckout'];
 export type NewKey = components['schemas']['NewKey'];
 export type NewTask = components['schemas']['NewTask'];
 export type NewUpload = components['schemas']['NewUpload'];
+export type Overview = components['schemas']['Overview'];
 export type PageApiKey = components['schemas']['Page_ApiKey'];
 export type PageDomainEvent = components['schemas']['Page_DomainEvent'];
 export type PageEntry = components['schemas']['Page_Entry'];
+export type PageInboundCall = components['schemas']['Page_InboundCall'];
 export type PageJob = components['schemas']['Page_Job'];
+export type PagePurchase = components['schemas']['Page_Purchase'];
 export type PageTask = components['schemas']['Page_Task'];
 export type ProblemDocument = components['schemas']['ProblemDocument'];
+export type Provider = components['schemas']['Provider'];
+export type Purchase = components['schemas']['Purchase'];
 export type QueueReport = components['schemas']['QueueReport'];
 export type Refresh = components['schemas']['Refresh'];
 export type RollKey = components['schemas']['RollKey'];
@@ -1590,11 +2069,13 @@ export type RowError = components['schemas']['RowError'];
 export type Scope = components['schemas']['Scope'];
 export type SignedIn = components['schemas']['SignedIn'];
 export type SmtpOutcome = components['schemas']['SmtpOutcome'];
+export type Status = components['schemas']['Status'];
 export type Task = components['schemas']['Task'];
 export type TaskId = components['schemas']['TaskId'];
 export type TaskProblem = components['schemas']['TaskProblem'];
 export type TaskSource = components['schemas']['TaskSource'];
 export type TaskState = components['schemas']['TaskState'];
+export type Trail = components['schemas']['Trail'];
 export type Upload = components['schemas']['Upload'];
 export type UploadRequest = components['schemas']['UploadRequest'];
 export type Usage = components['schemas']['Usage'];
@@ -1745,6 +2226,59 @@ export interface operations {
             };
         };
     };
+    getTrail: {
+        parameters: {
+            query?: {
+                /** @description Rows a page; 50 unless given, 200 at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. Good for 24 hours, for the same caller and filter. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The entry. */
+                id: components["schemas"]["EntryId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The trail. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trail"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     listCreditHistory: {
         parameters: {
             query?: {
@@ -1766,6 +2300,206 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_Entry"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    listPurchases: {
+        parameters: {
+            query?: {
+                /** @description Rows a page; 50 unless given, 200 at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. Good for 24 hours, for the same caller and filter. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of purchases. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Purchase"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    listInbound: {
+        parameters: {
+            query: {
+                /** @description Who called. */
+                provider: components["schemas"]["Provider"];
+                /** @description Only calls that stand so. */
+                status?: components["schemas"]["Status"];
+                /** @description Rows a page; 50 unless given, 200 at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. Good for 24 hours, for the same caller and filter. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of calls. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_InboundCall"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    getInbound: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The call. */
+                id: components["schemas"]["InboundId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The call. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InboundDetail"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    replayInbound: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The call. */
+                id: components["schemas"]["InboundId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The call, on its way. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InboundCall"];
                 };
             };
             /** @description The quota of the user or of the address is used up. */
@@ -2489,6 +3223,103 @@ export interface operations {
             };
         };
     };
+    getOverview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The overview. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    createPaddleCheckout: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe for 24 hours. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCheckout"];
+            };
+        };
+        responses: {
+            /** @description The checkout. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CheckoutMade"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     getUsage: {
         parameters: {
             query?: {
@@ -3096,6 +3927,57 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Checked"];
                 };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    takePaddle: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description `ts=<seconds>;h1=<hex>`: HMAC-SHA256 of time and body. */
+                "paddle-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event, as Paddle describes it. */
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Kept. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The quota of the user or of the address is used up. */
             429: {
