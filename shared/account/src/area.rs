@@ -54,10 +54,10 @@ impl Area {
                 kept: "Lists and results 30 days, the rest until the workspace ends.",
             },
             Self::Billing => PersonalData {
-                what: "Grants, balance and the ledger of credits.",
-                exported: "By workspace: `credits.json`, `ledger.json`, `ledger.csv`.",
+                what: "Grants, balance and the ledger of credits; the wallet, payments and what payment providers tell of them.",
+                exported: "By workspace: `credits.json`, `ledger.json`, `ledger.csv`; `wallet.json`, `payments.json`, the same in each.",
                 erased: "Kept under a random id that leads to nobody: accounts must be kept.",
-                kept: "As long as accounts must be.",
+                kept: "As long as accounts must be; the calls of payment providers, with what they say of a payer, 90 days.",
             },
         }
     }

@@ -115,6 +115,9 @@ struct ErasureRecord {
     requested_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     erased_at: Option<Timestamp>,
+    /// When the wallet and its payments had another name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wallet_at: Option<Timestamp>,
     /// `ended_<workspace>`.
     #[serde(flatten)]
     rest: BTreeMap<String, serde_json::Value>,
@@ -190,6 +193,7 @@ impl Erasures {
             subject: self.key.tag("erased user", &user.to_string()),
             requested_at: now(),
             erased_at: None,
+            wallet_at: None,
             rest: BTreeMap::new(),
         };
         let mut transaction = Transaction::new();
@@ -225,7 +229,7 @@ impl Erasures {
         let keys: Vec<Key> = ended.iter().map(|&workspace| erased_key(workspace)).collect();
         let seen = self.account.see(&keys).await?;
         let mut done: BTreeMap<String, u64> = Area::ALL.iter().map(|a| (a.name().to_owned(), 0)).collect();
-        let mut last = record.erased_at;
+        let mut last = record.erased_at.zip(record.wallet_at).map(|(a, b)| a.max(b));
         for key in &keys {
             let workspace: ErasedRecord = seen.get(key)?.unwrap_or_default();
             for area in Area::ALL {
@@ -289,6 +293,12 @@ impl Erasures {
 
     /// Notes that an area is done, told by its event. `false` if the event says no such thing.
     pub async fn note(&self, event: &DomainEvent) -> Result<bool, Error> {
+        if event.kind == "billing.user.erased" {
+            let Ok(id) = event.entity.parse::<ErasureId>() else { return Ok(false) };
+            let noted = Update::at(erasure_key(id)).set("wallet_at", now()).when(Cond::Present("pk"));
+            self.account.table.update::<serde_json::Value>(noted).await?;
+            return Ok(true);
+        }
         let Some(area) = Area::erased(&event.kind) else { return Ok(false) };
         self.record(event.workspace, area).await?;
         Ok(true)

@@ -2,9 +2,12 @@
 
 use archive::{Exports, Order, Part, csv_line};
 use aws::{Clients, Deps, Query, Transaction};
-use piecework_core::{Settings, WorkspaceId, settings::SettingError};
+use piecework_core::{Currency, Settings, WorkspaceId, settings::SettingError};
 
-use crate::{Billing, Book, Entry, Error};
+use crate::{
+    Billing, Book, Entry, Error,
+    payfast::{Record, payments_of},
+};
 
 /// Entries read at once.
 const AT_ONCE: u32 = 200;
@@ -43,6 +46,22 @@ impl LedgerExport {
             let header = ["id", "at", "kind", "from", "to", "amount", "reference"];
             part.write(csv_line(&header).as_bytes()).await?;
             self.entries(&mut part, workspace, Form::Csv).await?;
+            let wallet = Book::wallet(order.user, Currency::ZAR, workspace);
+            part.json(&format!("{folder}/wallet.json"), &self.billing.standing(&wallet).await?).await?;
+            part.begin_rows(&format!("{folder}/payments.json")).await?;
+            let mut start = None;
+            loop {
+                let listed = Query::index("gsi1", payments_of(order.user)).limit(AT_ONCE).start(start);
+                let page = self.billing.table.query::<Record>(listed).await?;
+                for payment in &page.items {
+                    part.row(&payment.view()).await?;
+                }
+                start = page.next;
+                if start.is_none() {
+                    break;
+                }
+            }
+            part.end_rows().await?;
             part.finish().await?;
         }
         let mut transaction = Transaction::new();

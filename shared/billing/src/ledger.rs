@@ -197,7 +197,7 @@ pub struct Balance {
 }
 
 /// Balance and lots of a book, with what has expired by now taken off.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Standing {
     /// By account.
     pub balance: Balance,

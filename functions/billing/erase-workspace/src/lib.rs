@@ -12,5 +12,8 @@ pub fn run() -> ExitCode {
 }
 
 async fn erase_workspace(billing: Billing, event: DomainEvent) -> Result<(), Failure> {
-    Ok(billing.pseudonymise(event.workspace).await.map_err(Problem::from)?)
+    if !billing.pseudonymise_user(&event).await.map_err(Problem::from)? {
+        billing.pseudonymise(event.workspace).await.map_err(Problem::from)?;
+    }
+    Ok(())
 }

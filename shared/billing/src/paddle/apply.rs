@@ -45,13 +45,14 @@ struct Item {
     deal: Deal,
 }
 
-fn key(transaction: &str) -> Key {
+/// Where what is known of a transaction is kept.
+pub(crate) fn deal_key(transaction: &str) -> Key {
     Key::new(format!("PADDLE#{transaction}"), "DEAL")
 }
 
 /// Reads what is known of a transaction.
 pub(super) async fn known(table: &Table, transaction: &str) -> Result<Option<Deal>, aws::Error> {
-    table.get(&key(transaction)).await
+    table.get(&deal_key(transaction)).await
 }
 
 /// Adds what is known of a transaction. The action `deal` is refused if it changed since it was read at `version`.
@@ -61,7 +62,7 @@ pub(super) fn keep_in(transaction: &mut Transaction, table: &Table, mut deal: De
         version => Cond::eq("version", version),
     };
     deal.version += 1;
-    let Key { pk, sk } = key(&deal.transaction);
+    let Key { pk, sk } = deal_key(&deal.transaction);
     transaction.put("deal", table, &Item { pk, sk, deal }, Some(same));
 }
 

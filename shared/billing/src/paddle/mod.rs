@@ -15,6 +15,7 @@ mod tests;
 mod webhook;
 
 pub use apply::Paddle;
+pub(crate) use apply::deal_key;
 pub use checkout::{Checkout, CheckoutMade, NewCheckout, Purchase};
 pub use prices::{Price, Prices};
 pub use signature::{Refusal, sign, verify};

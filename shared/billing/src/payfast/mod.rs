@@ -18,9 +18,11 @@ pub use chargeback::{ChargebackNote, Chargebacks, Claim, Claimed};
 pub use checkout::{Form, Merchant, ORDER};
 pub use door::Door;
 pub use notice::{Malformed, Notice, Objection, Status};
+pub(crate) use payment::Record;
 pub use payment::{Payment, PaymentId, PaymentState};
 pub use source::Sources;
 pub use store::{Begun, Checkout, CheckoutField, CheckoutForm, NewPayment, PaymentQuery, Payments};
+pub(crate) use store::{payment_key, payments_of};
 
 /// The fields whose values a log may show: ids, amounts and states, none of a person, none that signs.
 const SHOWN: [&str; 11] = [

@@ -118,16 +118,36 @@ pub struct PaymentQuery {
     pub payment_id: String,
 }
 
+/// A payment as an item: `PAYMENT#<pay>`/`<usr>`, listed for its user through `gsi1`.
 #[derive(Serialize)]
-struct Stored<'a> {
+pub(crate) struct Stored<'a> {
     pk: String,
     sk: String,
+    gsi1pk: String,
+    gsi1sk: String,
     #[serde(flatten)]
     record: &'a Record,
 }
 
 fn partition(id: PaymentId) -> String {
     format!("PAYMENT#{id}")
+}
+
+/// Where a payment is kept.
+pub(crate) fn payment_key(record: &Record) -> Key {
+    Key::new(partition(record.id), record.user.to_string())
+}
+
+/// The index partition of a user's payments.
+pub(crate) fn payments_of(user: UserId) -> String {
+    format!("USER#{user}#PAYMENTS")
+}
+
+impl Record {
+    pub(crate) fn stored(&self) -> Stored<'_> {
+        let Key { pk, sk } = payment_key(self);
+        Stored { pk, sk, gsi1pk: payments_of(self.user), gsi1sk: self.id.to_string(), record: self }
+    }
 }
 
 impl Deps for Payments {
@@ -170,15 +190,13 @@ impl Payments {
 
     /// Adds a new payment.
     fn create_in(&self, transaction: &mut Transaction, record: &Record) {
-        let stored = Stored { pk: partition(record.id), sk: record.user.to_string(), record };
-        transaction.create("payment", &self.table, &stored);
+        transaction.create("payment", &self.table, &record.stored());
     }
 
     /// Adds the payment's next version. The action `payment` is refused if it has changed since.
     pub(super) fn replace_in(&self, transaction: &mut Transaction, record: &Record) {
-        let stored = Stored { pk: partition(record.id), sk: record.user.to_string(), record };
         let unchanged = Cond::eq("version", record.version.saturating_sub(1));
-        transaction.put("payment", &self.table, &stored, Some(unchanged));
+        transaction.put("payment", &self.table, &record.stored(), Some(unchanged));
     }
 
     /// Adds an event of a payment.
