@@ -1,0 +1,11 @@
+//! Random histories against a running stack, judged by a checker that knows none of its code.
+//!
+//! `HISTORIES=100000` plays more of them, `SEED=7` plays one again, and `AT_ONCE=20` says how many at a time.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking, in its helpers too")]
+
+mod driver;
+mod paddle;
+mod permutations;
+mod random;
+mod tables;
