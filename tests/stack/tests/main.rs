@@ -20,6 +20,7 @@ mod limits;
 mod load;
 mod logs;
 mod metrics;
+mod paddle;
 mod probe;
 mod proving;
 mod queries;

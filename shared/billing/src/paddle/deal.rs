@@ -21,6 +21,9 @@ const MOST_UNITS: i64 = 1_000_000;
 /// The most credits that one transaction may buy.
 const MOST_CREDITS: u64 = 1_000_000_000_000;
 
+/// Stands for all lines of a transaction, where there are ids of lines otherwise.
+const WHOLE: &str = "*";
+
 /// Who buys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Owner {
@@ -82,7 +85,7 @@ pub(super) struct Adjustment {
     pub reversed: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub currency: Option<String>,
-    /// By line; the empty name is the whole transaction.
+    /// By line, or of [`WHOLE`].
     pub parts: BTreeMap<String, Part>,
     pub occurred_at: Timestamp,
     pub event: String,
@@ -249,7 +252,7 @@ impl Adjustment {
 }
 
 fn parts(entity: &AdjustmentEntity) -> Result<BTreeMap<String, Part>, Unfit> {
-    let whole = |part| Ok(BTreeMap::from([(String::new(), part)]));
+    let whole = |part| Ok(BTreeMap::from([(WHOLE.to_owned(), part)]));
     if entity.kind.as_deref() == Some("full") {
         return whole(Part::Full);
     }
@@ -340,13 +343,13 @@ impl Deal {
                 Some(Part::Amount(amount)) => of_line = of_line.saturating_add(*amount),
                 None => {}
             }
-            match adjustment.parts.get("") {
+            match adjustment.parts.get(WHOLE) {
                 Some(Part::Full) => full += line.credits,
                 Some(Part::Amount(amount)) => of_all = of_all.saturating_add(*amount),
                 None => {}
             }
             // A line that the sale did not name: by its part of the whole price.
-            let strangers = adjustment.parts.iter().filter(|(item, _)| !item.is_empty() && !sale.names(item));
+            let strangers = adjustment.parts.iter().filter(|(item, _)| *item != WHOLE && !sale.names(item));
             for (_, part) in strangers {
                 match part {
                     Part::Full if sale.lines.len() == 1 => full += line.credits,

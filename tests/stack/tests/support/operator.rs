@@ -121,6 +121,17 @@ impl Operator {
         }
     }
 
+    /// Every item of a table.
+    pub async fn items(&self, table: &str) -> Vec<Item> {
+        let scan = self.dynamodb.scan().table_name(table).consistent_read(true);
+        let mut pages = scan.into_paginator().items().send();
+        let mut items = Vec::new();
+        while let Some(item) = pages.next().await {
+            items.push(item.unwrap());
+        }
+        items
+    }
+
     /// How many users have this name.
     pub async fn named(&self, table: &str, name: &str) -> usize {
         let scan = self.dynamodb.scan().table_name(table).consistent_read(true);

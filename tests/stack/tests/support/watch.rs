@@ -7,11 +7,14 @@ use local_lambda::{InvocationReport, LogSink};
 
 static LEAKS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// A log that is looked through and then forgotten.
+/// A log that is looked through and then forgotten; with `PIECEWORK_SHOW_LOGS` set it is shown too.
 pub struct Watch;
 
 impl LogSink for Watch {
     fn line(&self, function: &str, _: u64, line: &str) {
+        if std::env::var_os("PIECEWORK_SHOW_LOGS").is_some() {
+            eprintln!("{function}: {line}");
+        }
         if let Some(found) = private(line) {
             let mut leaks = LEAKS.lock().unwrap_or_else(PoisonError::into_inner);
             leaks.push(format!("{function} logs {found}: {line}"));

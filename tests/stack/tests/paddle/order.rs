@@ -1,0 +1,144 @@
+//! Every order and every repeat of what Paddle says of a transaction, and everything once more by replay.
+
+use std::collections::BTreeMap;
+
+use futures::{StreamExt as _, stream};
+use local::Stack;
+use local_parties::PADDLE_PRICES;
+use serde_json::{Value, json};
+
+use super::Till;
+use crate::{
+    chaos::outcome::settled,
+    support::{Operator, run, start, until},
+};
+
+/// The orders of so many things.
+fn orders(count: usize) -> Vec<Vec<usize>> {
+    let Some(last) = count.checked_sub(1) else { return vec![Vec::new()] };
+    let mut all = Vec::new();
+    for order in orders(last) {
+        for at in 0..=last {
+            let mut with = order.clone();
+            with.insert(at, last);
+            all.push(with);
+        }
+    }
+    all
+}
+
+/// What the tables say of one customer in the end, without ids and times.
+async fn end(till: &Till, told: &[Value]) -> Value {
+    let credits = till.app.get("/v1/account/credits").await.expect(200);
+    let lots = credits["grants"].as_array().unwrap().iter().map(|lot| {
+        let mut lot = lot.clone();
+        for differs in ["id", "source_id", "granted_at"] {
+            lot.as_object_mut().unwrap().remove(differs);
+        }
+        lot
+    });
+    let calls: Vec<Value> = till.calls().await;
+    let statuses = told.iter().map(|told| {
+        let call = calls.iter().find(|call| call["event_id"] == told["event_id"]);
+        json!([told["event_type"], call.unwrap()["status"], call.unwrap()["reason"]])
+    });
+    json!([credits["balance"], lots.collect::<Vec<_>>(), statuses.collect::<Vec<_>>()])
+}
+
+/// One customer's purchase, with what is told of it in this order, and each of it twice.
+async fn live(stack: &Stack, order: &[usize]) -> Value {
+    let (paddle, till) = (stack.paddle(), Till::on(stack).await);
+    let transaction = paddle.transaction(&[(PADDLE_PRICES[0].0, 3), (PADDLE_PRICES[1].0, 1)], till.buyer());
+    let completed = paddle.pay(&transaction).remove(1);
+    let asked = paddle.adjust(&transaction, "refund", Some(&[(0, 1_000), (1, 7_999)]));
+    let approved = paddle.decide(asked["data"]["id"].as_str().unwrap(), "approved");
+    let chargeback = paddle.adjust(&transaction, "chargeback", None);
+    let reversed = paddle.decide(chargeback["data"]["id"].as_str().unwrap(), "reversed");
+    let told = [completed, asked, approved, chargeback, reversed];
+    for repeat in [false, true] {
+        for at in order {
+            till.notify(&told[*at]).await.expect(200);
+            if !repeat {
+                // The next is told when this one has been acted on: queues keep no order of their own.
+                till.outcome(&told[*at]).await;
+            }
+        }
+    }
+    end(&till, &told).await
+}
+
+#[test]
+fn every_order_of_a_transactions_events_ends_in_the_same_tables() {
+    run(async {
+        let stack = start(|_| {}).await;
+        let orders = orders(5);
+        assert_eq!(orders.len(), 120);
+        let ends: Vec<Value> =
+            stream::iter(&orders).map(|order| live(&stack, order)).buffered(6).collect().await;
+        assert_eq!(ends[0][0]["granted"], 23_000, "{}", ends[0]);
+        assert_eq!(
+            ends[0][0]["clawed"], 10_998,
+            "a third of one line and all but a cent of the other: {}",
+            ends[0]
+        );
+        for (order, end) in orders.iter().zip(&ends) {
+            assert_eq!(end, &ends[0], "{order:?}");
+        }
+        stack.stop().await;
+    });
+}
+
+/// Every item of the table but the events that bring calls to their queue, in one text.
+async fn table(stack: &Stack) -> BTreeMap<String, String> {
+    let items = Operator::of(stack).items(stack.table("BillingTable").unwrap()).await;
+    let items = items.into_iter().filter_map(|item| {
+        let key = format!("{}/{}", item["pk"].as_s().unwrap(), item["sk"].as_s().unwrap());
+        let sorted: BTreeMap<_, _> = item.into_iter().collect();
+        (!(key.starts_with("INBOUND#") && key.contains("/EVENT#"))).then(|| (key, format!("{sorted:?}")))
+    });
+    items.collect()
+}
+
+#[test]
+fn replaying_everything_leaves_the_same_tables() {
+    run(async {
+        let stack = start(|_| {}).await;
+        let (paddle, till) = (stack.paddle(), Till::on(&stack).await);
+        let first = till.checkout(PADDLE_PRICES[0].0, 1).await;
+        let second = paddle.transaction(&[(PADDLE_PRICES[2].0, 2)], till.buyer());
+        let unknown = paddle.transaction(&[(PADDLE_PRICES[3].0, 2)], till.buyer());
+        let mut told = [paddle.pay(&first), paddle.pay(&second), paddle.pay(&unknown)].concat();
+        told.push(paddle.adjust(&first, "chargeback", None));
+        let refund = paddle.adjust(&second, "refund", Some(&[(0, 300)]));
+        told.push(paddle.decide(refund["data"]["id"].as_str().unwrap(), "approved"));
+        told.push(paddle.adjust("txn_00000000000000000000000000", "chargeback", None));
+        for notification in &told {
+            till.notify(notification).await.expect(200);
+            till.outcome(notification).await;
+        }
+        settled(&till.app).await;
+        let before = table(&stack).await;
+        let calls = till.calls().await;
+        assert_eq!(calls.len(), 9);
+        let seen = stack.gate().calls().len();
+        for call in calls {
+            let path = format!("/v1/admin/inbound/{}/replay", call["id"].as_str().unwrap());
+            till.support.post(&path, &Value::Null).await.expect(202);
+        }
+        until("the processing", || async {
+            let gate = stack.gate();
+            let read = |c: &&local_gate::Call| {
+                c.function == "billing-apply-paddle" && c.operation.ends_with("Query")
+            };
+            (gate.calls()[seen..].iter().filter(read).count() >= 9).then_some(())
+        })
+        .await;
+        settled(&till.app).await;
+        let after = table(&stack).await;
+        assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
+        for (key, item) in &before {
+            assert_eq!(item, &after[key], "{key}");
+        }
+        stack.stop().await;
+    });
+}
