@@ -39,6 +39,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("claims", claims),
     ("trail", trail),
     ("tables", tables),
+    ("sweep", sweep),
     ("model", model),
 ];
 
@@ -331,6 +332,13 @@ fn tables(_: &History, evidence: &Evidence, report: &mut Report<'_>) {
     let of_lots: BTreeMap<&str, i64> =
         of_lots.map(|lot| (text(lot, "source_id"), number(lot, "amount"))).collect();
     report.same("the purchases", bought, of_lots);
+}
+
+/// The sweep only does what the API showed already.
+fn sweep(_: &History, evidence: &Evidence, report: &mut Report<'_>) {
+    if !evidence.before.is_null() {
+        report.same("what is shown before and after the sweep", &evidence.before, &evidence.credits);
+    }
 }
 
 /// It ends as the model says: in all of it if things happened one after the other, else in what depends on no order.

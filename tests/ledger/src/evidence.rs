@@ -42,6 +42,8 @@ pub struct Evidence {
     pub gifts: Vec<String>,
     /// `GET /v1/account/credits`.
     pub credits: Value,
+    /// The same before the sweep did what was due, if something was.
+    pub before: Value,
     /// `GET /v1/account/credits/history`, every page, newest first.
     pub entries: Vec<Value>,
     /// `GET /v1/account/purchases`, every page.
@@ -56,6 +58,12 @@ impl Evidence {
     /// Rows whose sort key begins so.
     pub fn rows_at<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a Value> {
         self.rows.iter().filter(move |row| text(row, "sk").starts_with(prefix))
+    }
+
+    /// Whether the API shows something that the table does not have yet: what has expired or came back to a refunded lot.
+    pub fn due(&self) -> bool {
+        let row = |lot: &Value| self.rows_at("BOOK#LOT#").find(|row| row["id"] == lot["id"]);
+        self.lots().iter().any(|lot| row(lot).is_some_and(|row| row["remaining"] != lot["remaining"]))
     }
 
     /// The lots, as the API shows them.

@@ -2,9 +2,11 @@
 
 use std::{
     collections::BTreeSet,
+    fs::File,
+    io::Write as _,
     path::Path,
     sync::{
-        Arc, LazyLock,
+        Arc, LazyLock, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -15,17 +17,19 @@ use futures::future::join_all;
 use ledger_tests::{Evidence, History, Outcome, PRICES, Step};
 use local::{DataDir, Profile, Stack, StackOptions, accounts::Accounts};
 use local_gate::{Fault, Rule, Trigger};
+use local_lambda::{InvocationReport, LogSink};
 use local_parties::{PADDLE_SECRET, Paddle};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::{paddle::Names, tables::Tables};
 
 /// How long anything may take before a history counts as stuck.
-const PATIENCE: Duration = Duration::from_secs(90);
-/// Pause between two looks at what is under way.
-const LOOK: Duration = Duration::from_millis(20);
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Least pause between two looks at what is under way, and the longest if no function says that it has done something.
+const LOOK: Duration = Duration::from_millis(50);
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What dies or fails, and in which ways. A check's claim on its key outlives its sandbox by half a minute, so that one is spared.
 const VICTIMS: [&str; 8] = [
@@ -46,6 +50,10 @@ const FAULTS: [(Fault, u32); 5] = [
     (Fault::Fail, 3),
 ];
 
+/// What a call of Paddle's or a task ends with.
+const ENDS: [&str; 4] =
+    ["billing-apply-paddle", "verify-split-list", "verify-finish-task", "verify-cancel-task"];
+
 /// What is under way: calls of Paddle not yet acted on, and tasks not yet at their end, as of a look.
 #[derive(Clone, Default)]
 struct UnderWay {
@@ -61,11 +69,12 @@ pub struct Driver {
     accounts: Accounts,
     client: Client,
     under_way: watch::Receiver<UnderWay>,
+    look: Arc<Notify>,
     looking: tokio::task::JoinHandle<()>,
     run: String,
     plays: AtomicU64,
     /// Faults that were planned and not yet forgotten.
-    planned: std::sync::Mutex<Vec<Trigger>>,
+    planned: Mutex<Vec<Trigger>>,
     pub hit: AtomicU64,
 }
 
@@ -75,6 +84,25 @@ struct Customer<'a> {
     play: String,
     workspace: String,
     key: String,
+}
+
+/// Hears when a processor is done; keeps what functions say in a file, if there is one.
+struct Ears {
+    file: Option<Mutex<File>>,
+    done: Arc<Notify>,
+}
+
+impl LogSink for Ears {
+    fn line(&self, function: &str, sandbox: u64, line: &str) {
+        if let Some(file) = &self.file {
+            writeln!(file.lock().unwrap(), "{function}#{sandbox} {line}").unwrap();
+        }
+    }
+    fn report(&self, report: &InvocationReport) {
+        if ENDS.contains(&report.function.as_str()) {
+            self.done.notify_one();
+        }
+    }
 }
 
 static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
@@ -104,6 +132,9 @@ impl Driver {
         // A message comes back soon after its sandbox died, and a claim on it has ended by then.
         options.visibility_cap = Some(Duration::from_secs(1));
         options.max_concurrency = usize::try_from(setting("SANDBOXES", 3)).unwrap();
+        let done = Arc::new(Notify::new());
+        let file = std::env::var("LOG").ok().map(|path| Mutex::new(File::create(path).unwrap()));
+        options.log = Arc::new(Ears { file, done: Arc::clone(&done) });
         let [plain, large, expiring] = PRICES;
         let prices = json!({
             plain.0: { "credits": plain.1 }, large.0: { "credits": large.1 },
@@ -118,6 +149,7 @@ impl Driver {
         let stack = Stack::start(options).await.unwrap();
         let tables = Arc::new(Tables::of(&stack));
         let (tell, under_way) = watch::channel(UnderWay::default());
+        let look = Arc::clone(&done);
         let looking = tokio::spawn({
             let tables = Arc::clone(&tables);
             async move {
@@ -125,6 +157,8 @@ impl Driver {
                     let (calls, tasks) = tokio::join!(tables.calls("received"), tables.open_tasks());
                     tell.send_replace(UnderWay { look, calls: calls.into(), tasks: tasks.into() });
                     tokio::time::sleep(LOOK).await;
+                    // Whoever waits sees by a later look too.
+                    _ = tokio::time::timeout(LOOK_AGAIN, done.notified()).await;
                 }
             }
         });
@@ -135,10 +169,11 @@ impl Driver {
             tables,
             client: Client::new(),
             under_way,
+            look,
             looking,
             run: format!("{micros:x}"),
             plays: AtomicU64::new(0),
-            planned: std::sync::Mutex::default(),
+            planned: Mutex::default(),
             hit: AtomicU64::new(0),
         }
     }
@@ -153,8 +188,14 @@ impl Driver {
     async fn until(&self, what: &str, mut wanted: impl FnMut(&UnderWay) -> bool) -> Result<(), String> {
         let mut seen = self.under_way.clone();
         let since = seen.borrow().look;
-        let found =
-            tokio::time::timeout(PATIENCE, seen.wait_for(|now| now.look > since + 1 && wanted(now))).await;
+        let enough = |now: &UnderWay| {
+            let late = now.look > since + 1;
+            if !late {
+                self.look.notify_one();
+            }
+            late && wanted(now)
+        };
+        let found = tokio::time::timeout(PATIENCE, seen.wait_for(enough)).await;
         match found {
             Ok(Ok(_)) => Ok(()),
             _ => Err(format!("{what} did not happen within {PATIENCE:?}")),
@@ -243,8 +284,7 @@ impl Customer<'_> {
                 let status = answer.status().as_u16();
                 let body = answer.bytes().await.unwrap_or_default();
                 let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-                let under_way =
-                    body["type"].as_str().is_some_and(|kind| kind.ends_with("in-flight"));
+                let under_way = body["type"].as_str().is_some_and(|kind| kind.ends_with("in-flight"));
                 if status < 500 && !under_way {
                     return Ok((status, body));
                 }
@@ -356,21 +396,30 @@ impl Customer<'_> {
     }
 
     async fn gather(&self, evidence: &mut Evidence, seed: u64) -> Result<(), String> {
+        let partition = format!("WSP#{}", self.workspace);
         evidence.credits = self.get("/v1/account/credits").await?;
+        evidence.rows = self.driver.tables.partition(&partition).await;
+        if evidence.due() {
+            // What the API shows already, the sweep does to the table once its time has come.
+            evidence.before = evidence.credits.take();
+            self.driver.tables.let_the_sweep_come(&evidence.rows).await;
+            self.driver.stack.run_schedule("billing-expire-lots").await.map_err(|e| e.to_string())?;
+            evidence.credits = self.get("/v1/account/credits").await?;
+            evidence.rows = self.driver.tables.partition(&partition).await;
+        }
         evidence.entries = self.pages("/v1/account/credits/history").await?;
         if !evidence.transactions.is_empty() {
             evidence.purchases = self.pages("/v1/account/purchases").await?;
         }
-        // Of every history some entry, and of some histories every entry.
+        // Of some histories an entry, and of a few every entry.
         let some = usize::try_from(seed).unwrap_or(0) % evidence.entries.len().max(1);
         for (at, entry) in evidence.entries.iter().enumerate() {
-            if at == some || seed.is_multiple_of(50) {
+            if seed.is_multiple_of(4) && at == some || seed.is_multiple_of(50) {
                 let id = entry["id"].as_str().unwrap_or_default().to_owned();
                 let trail = self.get(&format!("/v1/account/credits/entries/{id}/trail?limit=200")).await?;
                 evidence.trails.push((id, trail));
             }
         }
-        evidence.rows = self.driver.tables.partition(&format!("WSP#{}", self.workspace)).await;
         Ok(())
     }
 }

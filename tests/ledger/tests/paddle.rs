@@ -32,13 +32,7 @@ impl Names {
 
     /// The id of an event: the same however often it is sent.
     pub fn event(&self, said: Said) -> String {
-        let what = match said {
-            Said::Paid => "paid".to_owned(),
-            Said::Completed => "completed".to_owned(),
-            Said::Adjusted(adjustment, word) => format!("a{adjustment}w{word}"),
-            Said::Reversal(adjustment) => format!("r{adjustment}"),
-        };
-        format!("evt_{}{what}", self.stem)
+        event(&self.stem, said)
     }
 
     /// What is said of a purchase, as it is sent.
@@ -120,4 +114,15 @@ impl Names {
 
 fn cents(credits: u64) -> String {
     (credits * CENTS).to_string()
+}
+
+/// The id of an event of the purchase whose ids have this stem.
+pub fn event(stem: &str, said: Said) -> String {
+    let what = match said {
+        Said::Paid => "paid".to_owned(),
+        Said::Completed => "completed".to_owned(),
+        Said::Adjusted(adjustment, word) => format!("a{adjustment}w{word}"),
+        Said::Reversal(adjustment) => format!("r{adjustment}"),
+    };
+    format!("evt_{}{what}", stem)
 }

@@ -42,6 +42,20 @@ impl Tables {
         items.into_iter().map(|item| json(AttributeValue::M(item))).collect()
     }
 
+    /// The sweep will look at these lots when it next runs.
+    pub async fn let_the_sweep_come(&self, rows: &[Value]) {
+        for row in rows.iter().filter(|row| row["gsi1pk"] == "LOTS") {
+            let key = |name: &str| AttributeValue::S(row[name].as_str().unwrap().to_owned());
+            let update =
+                self.client.update_item().table_name(&self.billing).key("pk", key("pk")).key("sk", key("sk"));
+            let update = update
+                .update_expression("SET gsi1sk = :then")
+                .condition_expression("attribute_exists(gsi1pk)");
+            let then = AttributeValue::S(format!("2020-01-01T00:00:00Z#{}", row["id"].as_str().unwrap()));
+            update.expression_attribute_values(":then", then).send().await.unwrap();
+        }
+    }
+
     /// The provider's ids of the calls that stand so.
     pub async fn calls(&self, status: &str) -> BTreeSet<String> {
         self.index(&self.billing, &format!("INBOUND#paddle#{status}"), "event_id").await
