@@ -1,8 +1,8 @@
 //! Accounts on a stack, made through the same libraries that the functions use.
 
 use account::{Account, CreatedKey, NewKey, NewUser, Scope};
-use aws::{Clients, Deps as _};
-use billing::Billing;
+use aws::{Clients, Deps as _, Transaction};
+use billing::{Billing, Book, Grant, GrantSource};
 use piecework_core::{Settings, UserId, WorkspaceId};
 use std::collections::BTreeMap;
 
@@ -125,6 +125,31 @@ impl Accounts {
         let key = NewKey { name: name.to_owned(), scopes: scopes.to_vec(), expires_at: None };
         let key = self.account.create_key(user, workspace, key).await;
         Ok(NewAccount { user, workspace, key: key.map_err(|e| Error::Seed(e.to_string()))? })
+    }
+
+    /// Gives credits by hand; `false` if this source id has had its grant.
+    ///
+    /// # Errors
+    /// If the store refuses.
+    pub async fn give(&self, workspace: WorkspaceId, source_id: &str, credits: u64) -> Result<bool, Error> {
+        let grant = Grant::new(GrantSource::Manual, source_id, credits);
+        let given = self.billing.grant(&Book::credits(workspace), &grant).await;
+        given.map_err(|e| Error::Seed(e.to_string()))
+    }
+
+    /// Charges credits until so many are left; nothing if there are fewer.
+    ///
+    /// # Errors
+    /// If the store refuses.
+    pub async fn leave(&self, workspace: WorkspaceId, credits: u64) -> Result<(), Error> {
+        let failed = |e: &dyn std::fmt::Display| Error::Seed(e.to_string());
+        let book = Book::credits(workspace);
+        let available = self.billing.standing(&book).await.map_err(|e| failed(&e))?.balance.available;
+        let over = u64::try_from(available).unwrap_or(0).saturating_sub(credits);
+        let plan = self.billing.plan(&book, over).await.map_err(|e| failed(&e))?;
+        let mut transaction = Transaction::new();
+        self.billing.charge_in(&mut transaction, &plan, "correction");
+        transaction.commit().await.map_err(|e| failed(&e))
     }
 
     /// The users' and keys' side.

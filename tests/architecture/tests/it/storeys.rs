@@ -83,6 +83,17 @@ fn nothing_that_deploys_knows_the_one_command_stack_or_the_tests() {
 }
 
 #[test]
+fn the_checker_of_the_ledger_knows_nothing_of_ours() {
+    let (members, folders) = ours();
+    let checker = members.iter().find(|m| m.folder == "tests/ledger").unwrap();
+    let used: Vec<_> = checker.uses().filter(|used| folders.contains_key(used)).collect();
+    assert_eq!(used, [""; 0], "what judges the ledger shares no code with it");
+    // Nor does what plays the histories name the ledger.
+    let all: BTreeSet<&str> = checker.package.dependencies.iter().map(|d| d.name.as_str()).collect();
+    assert!(all.contains("local") && !all.contains("billing"), "{all:?}");
+}
+
+#[test]
 fn a_package_is_named_after_its_folder() {
     for member in members() {
         let name = member.package.name.as_str();

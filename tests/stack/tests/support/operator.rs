@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use aws::{Item, Transaction};
+use aws::Item;
 use aws_sdk_dynamodb::{
     Client,
     config::{BehaviorVersion, Config, Credentials, Region},
     types::{AttributeValue, PutRequest, WriteRequest},
 };
-use billing::{Book, Grant, GrantSource};
 use local::{Stack, StackFile, accounts::Accounts};
 
 use super::App;
@@ -37,19 +36,12 @@ impl Operator {
 
     /// Grants credits; `false` if this source id has had its grant.
     pub async fn grant(&self, app: &App, source_id: &str, credits: u64) -> bool {
-        let grant = Grant::new(GrantSource::Manual, source_id, credits);
-        self.accounts.billing().grant(&Book::credits(app.workspace), &grant).await.unwrap()
+        self.accounts.give(app.workspace, source_id, credits).await.unwrap()
     }
 
     /// Charges until so many credits are left.
     pub async fn leave(&self, app: &App, credits: u64) {
-        let billing = self.accounts.billing();
-        let available = app.balance().await["available"];
-        let over = u64::try_from(available).unwrap() - credits;
-        let plan = billing.plan(&Book::credits(app.workspace), over).await.unwrap();
-        let mut transaction = Transaction::new();
-        billing.charge_in(&mut transaction, &plan, "correction");
-        transaction.commit().await.unwrap();
+        self.accounts.leave(app.workspace, credits).await.unwrap();
     }
 
     /// The link of an upload ended long ago, and the sweep's time has come.
