@@ -26,6 +26,7 @@ mod results;
 mod split;
 mod store;
 mod sweep;
+mod upstream;
 mod usage;
 
 pub use check::{CheckId, CheckRequest, Checked, SingleCheck};
@@ -36,12 +37,13 @@ pub use error::Error;
 pub use finish::{Finisher, TaskMessage};
 pub use list::MAX_ROWS;
 pub use model::{
-    CreditUse, Job, JobState, JobStatusCounts, RowError, Task, TaskId, TaskProblem, TaskSource, TaskState,
-    VerificationCounts,
+    CreditUse, Job, JobState, JobStatusCounts, RowError, Task, TaskEvent, TaskId, TaskProblem, TaskSource,
+    TaskState, VerificationCounts,
 };
 pub use network::Network;
 pub use read::{Download, Results};
 pub use split::{SplitMessage, Splitter};
 pub use store::Tasks;
 pub use sweep::Sweeper;
+pub use upstream::{NOT_GIVEN, UPSTREAM, complete_list};
 pub use usage::{Bucketing, Usage, UsageMessage, UsagePoint, UsageQuery};
