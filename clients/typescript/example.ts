@@ -1,12 +1,21 @@
 // Verifies a pasted list and reads the rows: a whole client with nothing but `fetch` and the generated types.
 
-import type { Job, NewTask, PageJob, ProblemDocument, Task } from './piecework.js';
+import type { Job, NewTask, PageJob, ProblemDocument, Task, TaskId } from './piecework.js';
 
 /** An answer other than 2xx, with the problem document (RFC 9457) that came with it. */
 export class PieceworkError extends Error {
   constructor(readonly problem: ProblemDocument) {
     super(problem.detail ?? problem.title);
   }
+}
+
+/**
+ * A member that this client cannot do without. Any can be null where the service stands before another verification API that does
+ * not give it; the answer's `unavailable` then names it.
+ */
+export function given<T>(value: T | null | undefined, name: string): T {
+  if (value === null || value === undefined) throw new Error(`${name}: ext api data is not available`);
+  return value;
 }
 
 export class Piecework {
@@ -18,17 +27,17 @@ export class Piecework {
     return this.ask<Task>('/v1/verification/tasks', { method: 'POST', headers, body: JSON.stringify(list) });
   }
 
-  task(id: Task['id']): Promise<Task> {
+  task(id: TaskId): Promise<Task> {
     return this.ask<Task>(`/v1/verification/tasks/${encodeURIComponent(id)}`);
   }
 
   /** The rows in their order, page by page. */
-  async *jobs(id: Task['id']): AsyncGenerator<Job> {
+  async *jobs(id: TaskId): AsyncGenerator<Job> {
     let cursor: string | null | undefined;
     do {
       const query = new URLSearchParams({ limit: '200', ...(cursor ? { cursor } : {}) });
       const page = await this.ask<PageJob>(`/v1/verification/tasks/${encodeURIComponent(id)}/jobs?${query}`);
-      yield* page.data;
+      yield* given(page.data, 'data');
       cursor = page.next_cursor;
     } while (cursor);
   }
@@ -47,12 +56,13 @@ const ended: readonly Task['state'][] = ['completed', 'cancelled', 'failed', 'ex
 /** Verifies the addresses and gives those that mail can be sent to. */
 export async function sendable(api: Piecework, emails: string[]): Promise<string[]> {
   let task = await api.createTask({ emails }, crypto.randomUUID());
-  while (!ended.includes(task.state)) {
+  const id = given(task.id, 'id');
+  while (!ended.includes(given(task.state, 'state'))) {
     await new Promise((resume) => setTimeout(resume, 1000));
-    task = await api.task(task.id);
+    task = await api.task(id);
   }
   if (task.problem) throw new Error(`${task.problem.code}: ${task.problem.detail}`);
   const found: string[] = [];
-  for await (const job of api.jobs(task.id)) if (job.status === 'valid') found.push(job.email);
+  for await (const job of api.jobs(id)) if (job.status === 'valid') found.push(given(job.email, 'email'));
   return found;
 }

@@ -16,7 +16,7 @@ holds<Same<Create['requestBody']['content']['application/json'], NewTask>>();
 holds<Same<Create['responses'][202]['content']['application/json'], Task>>();
 holds<Same<Create['responses']['default']['content']['application/problem+json'], ProblemDocument>>();
 holds<Same<operations['listTasks']['responses'][200]['content']['application/json'], PageTask>>();
-holds<Same<operations['getTask']['parameters']['path']['id'], Task['id']>>();
+holds<Same<operations['getTask']['parameters']['path']['id'] | null, Task['id']>>();
 
 // What is required cannot be left out, and what is unknown cannot be sent.
 export const list: NewTask = { emails: ['ada@gmail.com'] };
@@ -28,6 +28,10 @@ export const single: NewTask = { emails: 'ada@gmail.com' };
 export const extra: NewTask = { emails: [], priority: 1 };
 
 // What can be missing has to be looked at before it is used.
-export const reason = (task: Task): string | undefined => task.problem?.code;
+export const reason = (task: Task): string | null | undefined => task.problem?.code;
 // @ts-expect-error a task that did not fail has no problem
 export const careless = (task: Task): string => task.problem.code;
+// Another verification API may not give it; `unavailable` says so.
+export const missing = (task: Task): boolean => task.rows === null && (task.unavailable ?? []).includes('/rows');
+// @ts-expect-error a number that may not be there
+export const sum = (task: Task): number => task.rows + 1;

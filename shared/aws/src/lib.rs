@@ -21,7 +21,7 @@ pub use clients::{Clients, Deps};
 pub use expression::{Cond, Update, Value};
 pub use mail::{Letter, Mailer};
 pub use outbox::{event_item, passing_event_item};
-pub use outside::{Got, Outside, OutsideError};
+pub use outside::{Answered, Ask, Got, Outside, OutsideError};
 pub use queue::{Queue, QueueCounts};
 pub use report::report_errors;
 pub use span::{Span, SpanKind};

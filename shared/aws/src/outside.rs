@@ -11,10 +11,23 @@ use aws_smithy_http_client::{
     tls::{Provider, rustls_provider::CryptoMode},
 };
 use aws_smithy_runtime_api::{
-    client::{http::HttpConnector as _, orchestrator::HttpRequest},
+    client::{
+        http::{HttpConnector as _, HttpConnectorSettings},
+        orchestrator::HttpRequest,
+    },
     http::Headers,
 };
 use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
+use bytes::Bytes;
+
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(2);
+/// How often a read is asked in all.
+const READS: u32 = 3;
+/// The pause before the first repeat, at most; it doubles with each. Half of it is left to chance.
+const PAUSE: Duration = Duration::from_millis(200);
+/// A party that names a longer pause is not asked again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A client for parties that are not AWS: a handle that is cheap to clone.
 #[derive(Clone, Default)]
@@ -34,6 +47,46 @@ pub struct Got {
     pub body: Vec<u8>,
     /// How long the answer may be kept by its `Cache-Control`; zero for `no-store` and `no-cache`, `None` if it does not say.
     pub max_age: Option<Duration>,
+}
+
+/// What a party is asked, whatever it answers.
+#[derive(Debug, Clone, Default)]
+pub struct Ask {
+    /// The HTTP method.
+    pub method: String,
+    /// The address.
+    pub url: String,
+    /// Header fields, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// What it answered, whatever the status.
+#[derive(Debug, Clone)]
+pub struct Answered {
+    /// The HTTP status.
+    pub status: u16,
+    headers: Headers,
+    /// The body, within the cap.
+    pub body: Vec<u8>,
+}
+
+impl Answered {
+    /// The first field of this name, if it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)
+    }
+
+    /// `Retry-After` in seconds (RFC 9110, section 10.2.3); a date counts as absent.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.header("retry-after")?.trim().parse().ok().map(Duration::from_secs)
+    }
+
+    /// Whether the same read may be answered better a moment later.
+    fn passing(&self) -> bool {
+        matches!(self.status, 502..=504) && self.retry_after().is_none_or(|pause| pause <= LONGEST_PAUSE)
+    }
 }
 
 /// Why nothing was got.
@@ -83,6 +136,46 @@ impl Outside {
         self.send(request, patience, cap).await
     }
 
+    /// What is answered, whatever the status and without following a redirect: within `patience` in all, and of at most `cap` octets.
+    ///
+    /// A read (`GET`) is asked up to three times, with a pause that chance varies, while the connection fails or the answer is
+    /// 502, 503 or 504. Anything else is asked once: nobody knows whether it had its effect.
+    pub async fn ask(&self, ask: &Ask, patience: Duration, cap: usize) -> Result<Answered, OutsideError> {
+        match tokio::time::timeout(patience, self.ask_again(ask, cap)).await {
+            Ok(answered) => answered,
+            Err(_) => Err(OutsideError::Late(patience)),
+        }
+    }
+
+    async fn ask_again(&self, ask: &Ask, cap: usize) -> Result<Answered, OutsideError> {
+        let times = if ask.method == "GET" { READS } else { 1 };
+        let mut pause = PAUSE;
+        for _ in 1..times {
+            match self.ask_once(ask, cap).await {
+                Err(OutsideError::Failed(cause)) => tracing::info!(cause, "asking again"),
+                Ok(answered) if answered.passing() => {
+                    tracing::info!(status = answered.status, "asking again");
+                }
+                settled => return settled,
+            }
+            tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.0))).await;
+            pause *= 2;
+        }
+        self.ask_once(ask, cap).await
+    }
+
+    async fn ask_once(&self, ask: &Ask, cap: usize) -> Result<Answered, OutsideError> {
+        let address = |e: &dyn std::error::Error| OutsideError::Address(e.to_string());
+        let mut request = HttpRequest::new(SdkBody::from(ask.body.clone()));
+        request.set_method(&ask.method).map_err(|e| address(&e))?;
+        request.set_uri(ask.url.as_str()).map_err(|e| address(&e))?;
+        for (name, value) in &ask.headers {
+            request.headers_mut().try_append(name.clone(), value.clone()).map_err(|e| address(&e))?;
+        }
+        let (status, headers, body) = self.call(request).await?;
+        Ok(Answered { status, headers, body: read(body, cap).await? })
+    }
+
     async fn send(&self, request: HttpRequest, patience: Duration, cap: usize) -> Result<Got, OutsideError> {
         match tokio::time::timeout(patience, self.fetch(request, cap)).await {
             Ok(got) => got,
@@ -91,29 +184,23 @@ impl Outside {
     }
 
     async fn fetch(&self, request: HttpRequest, cap: usize) -> Result<Got, OutsideError> {
-        let failed = |e: &dyn std::error::Error| {
-            OutsideError::Failed(aws_smithy_types::error::display::DisplayErrorContext(e).to_string())
-        };
-        let answer = self.connector(request.uri()).call(request).await.map_err(|e| failed(&e))?;
-        let (status, max_age) = (answer.status().as_u16(), max_age(answer.headers()));
+        let (status, headers, body) = self.call(request).await?;
         if !matches!(status, 200 | 201) {
             return Err(OutsideError::Status(status));
         }
-        let mut stream = ByteStream::new(answer.into_body());
-        let mut body = Vec::new();
-        while let Some(piece) = stream.next().await {
-            let piece = piece.map_err(|e| failed(&e))?;
-            if body.len() + piece.len() > cap {
-                return Err(OutsideError::TooLong(cap));
-            }
-            body.extend_from_slice(&piece);
-        }
-        Ok(Got { body, max_age })
+        Ok(Got { body: read(body, cap).await?, max_age: max_age(&headers) })
+    }
+
+    async fn call(&self, request: HttpRequest) -> Result<(u16, Headers, SdkBody), OutsideError> {
+        let mut answer = self.connector(request.uri()).call(request).await.map_err(|e| failed(&e))?;
+        let headers = std::mem::take(answer.headers_mut());
+        Ok((answer.status().as_u16(), headers, answer.into_body()))
     }
 
     fn connector(&self, url: &str) -> &Connector {
         // A connection that slept with its sandbox is of no use: none is kept.
-        let builder = || Connector::builder().pool_max_idle_per_host(0);
+        let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).build();
+        let builder = || Connector::builder().pool_max_idle_per_host(0).connector_settings(settings.clone());
         match url.starts_with("http://") {
             true => self.0.plain.get_or_init(|| builder().build_http()),
             false => {
@@ -121,6 +208,24 @@ impl Outside {
             }
         }
     }
+}
+
+fn failed(error: &dyn std::error::Error) -> OutsideError {
+    OutsideError::Failed(aws_smithy_types::error::display::DisplayErrorContext(error).to_string())
+}
+
+/// A body of at most `cap` octets.
+async fn read(body: SdkBody, cap: usize) -> Result<Vec<u8>, OutsideError> {
+    let mut stream = ByteStream::new(body);
+    let mut body = Vec::new();
+    while let Some(piece) = stream.next().await {
+        let piece = piece.map_err(|e| failed(&e))?;
+        if body.len() + piece.len() > cap {
+            return Err(OutsideError::TooLong(cap));
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
 }
 
 /// `max-age` of a `Cache-Control` field (RFC 9111, section 5.2.2).

@@ -22,16 +22,19 @@ pub struct DomainEvent {
     pub entity: String,
     /// Who or what caused it: a user's or key's id, or the processor's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub actor: Option<String>,
     /// The correlation id of the work that caused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub correlation_id: Option<String>,
     /// The span of the work that caused it, as a W3C `traceparent`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub traceparent: Option<String>,
     /// What a subscriber needs besides. No personal data.
     #[serde(default)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = Object, required)]
     pub data: serde_json::Value,
 }
 

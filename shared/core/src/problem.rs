@@ -80,10 +80,14 @@ kinds! {
     UnreadableFile = UNPROCESSABLE_ENTITY, "unreadable-file", "The file cannot be read as a list of addresses.";
     /// A declared file that is larger than the service takes.
     FileTooLarge = UNPROCESSABLE_ENTITY, "file-too-large", "The file is too large.";
+    /// The upstream API refuses what was asked, for a reason of its own (V15).
+    UpstreamRefused = UNPROCESSABLE_ENTITY, "upstream-refused", "The verification API refuses this.";
     /// A rate limit; `Retry-After` says when there is more. The type is the registered one.
     QuotaExceeded = TOO_MANY_REQUESTS, "quota-exceeded", "Too many requests.";
     /// Something failed on our side. The cause is in the log, under the request id.
     Internal = INTERNAL_SERVER_ERROR, "internal", "Something failed on our side.";
+    /// The upstream API failed, or answered something that its contract does not have (V15).
+    Upstream = BAD_GATEWAY, "upstream", "The verification API cannot be used right now.";
     /// A service that we depend on does not answer. Try again.
     Unavailable = SERVICE_UNAVAILABLE, "unavailable", "The service cannot answer right now.";
 }

@@ -34,6 +34,7 @@ pub struct Verification {
     pub disposable: bool,
     /// Two less careful lists say that it does; a weaker flag.
     #[serde(default)]
+    #[schema(required)]
     pub suspected_disposable: bool,
     /// Anyone can have a mailbox at the domain.
     pub free: bool,

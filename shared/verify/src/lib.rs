@@ -28,6 +28,7 @@ mod results;
 mod split;
 mod store;
 mod sweep;
+mod upstream;
 mod usage;
 
 pub use archive::Order;
@@ -40,8 +41,8 @@ pub use export::TaskExport;
 pub use finish::{Finisher, TaskMessage};
 pub use list::MAX_ROWS;
 pub use model::{
-    CreditUse, Job, JobState, JobStatusCounts, RowError, Task, TaskId, TaskProblem, TaskSource, TaskState,
-    VerificationCounts,
+    CreditUse, Job, JobState, JobStatusCounts, RowError, Task, TaskEvent, TaskId, TaskProblem, TaskSource,
+    TaskState, VerificationCounts,
 };
 pub use network::Network;
 pub use overview::{CreditOverview, Overview, Overviews};
@@ -49,4 +50,5 @@ pub use read::{Download, Results};
 pub use split::{SplitMessage, Splitter};
 pub use store::Tasks;
 pub use sweep::Sweeper;
+pub use upstream::{NOT_GIVEN, UPSTREAM, complete_list};
 pub use usage::{Bucketing, Usage, UsageMessage, UsagePoint, UsageQuery};

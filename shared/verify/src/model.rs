@@ -2,9 +2,12 @@
 
 use email::{Mx, Server, Status, SubStatus, Syntax, Verification};
 use jiff::Timestamp;
-use piecework_core::{WorkspaceId, typed_id};
+use piecework_core::{DomainEvent, WorkspaceId, typed_id};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, Schema},
+};
 
 typed_id!(TaskId, "tsk", "A verification task.");
 
@@ -124,9 +127,11 @@ pub struct TaskProblem {
     pub detail: String,
     /// Credits that it would have taken, if credits were missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub required: Option<u64>,
     /// Credits that were there, if credits were missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub available: Option<u64>,
 }
 
@@ -273,5 +278,23 @@ impl Job {
             error: None,
             validated_at: Some(at),
         }
+    }
+}
+
+/// Something that happened to a task, as its timeline shows it. Described apart from the events of other things, because a task's
+/// can come from an upstream (V15).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TaskEvent(pub DomainEvent);
+
+impl PartialSchema for TaskEvent {
+    fn schema() -> RefOr<Schema> {
+        DomainEvent::schema()
+    }
+}
+
+impl ToSchema for TaskEvent {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        DomainEvent::schemas(schemas);
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tabular::{Hints, Layout};
 
 use crate::{
-    CreditUse, Error, JobStatusCounts, RowError, Task, TaskId, TaskProblem, TaskSource, TaskState,
+    CreditUse, Error, JobStatusCounts, RowError, Task, TaskEvent, TaskId, TaskProblem, TaskSource, TaskState,
     VerificationCounts,
 };
 
@@ -338,7 +338,7 @@ impl Tasks {
         workspace: WorkspaceId,
         id: TaskId,
         page: &PageRequest,
-    ) -> Result<Found<DomainEvent>, Error> {
+    ) -> Result<Found<TaskEvent>, Error> {
         #[derive(Deserialize)]
         struct Row {
             event: DomainEvent,
@@ -352,6 +352,9 @@ impl Tasks {
         if found.items.is_empty() && page.start.is_none() {
             return Err(Error::NoSuchTask);
         }
-        Ok(Found { items: found.items.into_iter().map(|row| row.event).collect(), next: found.next })
+        Ok(Found {
+            items: found.items.into_iter().map(|row| TaskEvent(row.event)).collect(),
+            next: found.next,
+        })
     }
 }

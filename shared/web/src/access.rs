@@ -23,7 +23,7 @@ pub(crate) struct Gate {
 }
 
 /// An argument type that says who may call.
-pub trait Access {
+pub trait Access: FromRequestParts<(), Rejection = Problem> + Send + 'static {
     /// Whether it looks at credentials; a function whose handler does not needs no account table.
     const AUTHENTICATES: bool;
     /// The scope that it requires, for the API description.

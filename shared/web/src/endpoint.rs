@@ -1,7 +1,10 @@
 //! One endpoint: a guarded handler, its route, and its description.
 
+use std::sync::Arc;
+
 use axum::{
     Router,
+    extract::Request,
     handler::Handler,
     routing::{MethodFilter, on},
 };
@@ -11,6 +14,7 @@ use utoipa::openapi::{HttpMethod, OpenApi};
 use crate::{
     access::{Access, Guarded},
     limit::{Class, Tell, tell},
+    upstream::{ForPeople, Seat},
 };
 
 /// An endpoint, not yet wired to anything.
@@ -26,6 +30,8 @@ pub struct Endpoint<S> {
     /// How the table counts; none where each sandbox counts for itself.
     pub(crate) counts: Option<Tell>,
     pub(crate) documents: Vec<fn() -> OpenApi>,
+    /// Whose answers may take the place of the handler's.
+    pub(crate) upstream: Option<Seat>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Endpoint<S> {
@@ -35,9 +41,8 @@ impl<S: Clone + Send + Sync + 'static> Endpoint<S> {
         H: Handler<T, S>,
         T: Guarded + 'static,
     {
-        let filter = methods.iter().map(filter).reduce(MethodFilter::or).unwrap_or(MethodFilter::GET);
         Self {
-            router: Router::new().route(path, on(filter, handler)),
+            router: Router::new().route(path, on(filter(&methods), handler)),
             authenticates: T::Who::AUTHENTICATES,
             catches_all: false,
             max_body: T::Who::MAX_BODY,
@@ -45,7 +50,47 @@ impl<S: Clone + Send + Sync + 'static> Endpoint<S> {
             feature: None,
             counts: counts::<T::Who>(),
             documents: vec![document],
+            upstream: None,
         }
+    }
+
+    /// The same, but where `setting` names an upstream, its answers are given and the handler is never called (V15). Who may call is
+    /// the handler's in both cases.
+    pub fn or_upstream<H, T>(
+        handler: H,
+        methods: Vec<HttpMethod>,
+        path: &str,
+        document: fn() -> OpenApi,
+        setting: &'static str,
+    ) -> Self
+    where
+        H: Handler<T, S>,
+        T: Guarded + 'static,
+    {
+        let (at, filter) = (path.to_owned(), filter(&methods));
+        let mut endpoint = Self::new(handler, methods, path, document);
+        endpoint.upstream = Some(Seat {
+            setting,
+            document,
+            for_people: None,
+            route: Box::new(move |upstream| {
+                let relay = move |_: T::Who, request: Request| {
+                    let upstream = Arc::clone(&upstream);
+                    async move { upstream.relay(request).await }
+                };
+                Router::new().route(&at, on(filter, relay))
+            }),
+        });
+        endpoint
+    }
+
+    /// The same endpoint, whose upstream's lists for people are completed by this.
+    #[must_use]
+    pub fn for_people(mut self, complete: ForPeople) -> Self {
+        if let Some(upstream) = &mut self.upstream {
+            upstream.for_people = Some(complete);
+        }
+        self
     }
 
     /// The same endpoint under the strict rate limits: for what is costly or worth guessing at (P13). It counts in the table of
@@ -90,6 +135,7 @@ impl<S: Clone + Send + Sync + 'static> Endpoint<S> {
             feature: None,
             counts: counts::<T::Who>(),
             documents: Vec::new(),
+            upstream: None,
         }
     }
 }
@@ -99,8 +145,8 @@ fn counts<A: Access>() -> Option<Tell> {
     if A::AUTHENTICATES { Some(tell) } else { None }
 }
 
-fn filter(method: &HttpMethod) -> MethodFilter {
-    match method {
+fn filter(methods: &[HttpMethod]) -> MethodFilter {
+    let one = |method: &HttpMethod| match method {
         HttpMethod::Get => MethodFilter::GET,
         HttpMethod::Post => MethodFilter::POST,
         HttpMethod::Put => MethodFilter::PUT,
@@ -109,19 +155,28 @@ fn filter(method: &HttpMethod) -> MethodFilter {
         HttpMethod::Head => MethodFilter::HEAD,
         HttpMethod::Patch => MethodFilter::PATCH,
         HttpMethod::Trace => MethodFilter::TRACE,
-    }
+    };
+    methods.iter().map(one).reduce(MethodFilter::or).unwrap_or(MethodFilter::GET)
 }
 
-/// The endpoint of a handler that has `#[utoipa::path]` on it.
+/// The endpoint of a handler that has `#[utoipa::path]` on it; with the name of a setting, one that may have an upstream there
+/// ([`Endpoint::or_upstream`]).
 #[macro_export]
 macro_rules! endpoint {
     ($handler:ident) => {
+        $crate::endpoint!(@ new, $handler,)
+    };
+    ($handler:ident, $setting:expr) => {
+        $crate::endpoint!(@ or_upstream, $handler, $setting)
+    };
+    (@ $new:ident, $handler:ident, $($setting:expr)?) => {
         $crate::__private::pastey::paste! {
-            $crate::Endpoint::new(
+            $crate::Endpoint::$new(
                 $handler,
                 <[<__path_ $handler>] as $crate::__utoipa::Path>::methods(),
                 &<[<__path_ $handler>] as $crate::__utoipa::Path>::path(),
                 $crate::fragment::<[<__path_ $handler>], _, _, _>($handler),
+                $($setting)?
             )
         }
     };

@@ -4,12 +4,14 @@
 //! are its state and an [`Access`] type ([`Caller`], [`Admin`], [`Webhook`] or [`Public`]): without one it does not compile.
 
 mod access;
+mod contract;
 mod document;
 mod endpoint;
 mod extract;
 mod limit;
 mod respond;
 mod run;
+mod upstream;
 
 pub use access::{Access, Admin, Caller, Guarded, Public, Webhook};
 pub use document::{ProblemDocument, fragment};
@@ -18,6 +20,7 @@ pub use extract::{Cookies, IdempotencyKey, Json, Path, Query};
 pub use limit::Class;
 pub use respond::{Answer, Created, Landing, Problem, WithCookies};
 pub use run::{prepare, run};
+pub use upstream::ForPeople;
 
 pub use axum::extract::State;
 pub use http::StatusCode;

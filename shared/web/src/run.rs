@@ -35,14 +35,18 @@ pub fn run<S: Deps>(endpoint: fn() -> Endpoint<S>) -> ExitCode {
         let endpoint = endpoint();
         let whole =
             endpoint.documents.iter().fold(crate::document::empty(), |all, one| all.merge_from(one()));
-        return print(crate::document::marked(whole, endpoint.class, endpoint.feature));
+        let whole = crate::document::marked(whole, endpoint.class, endpoint.feature);
+        return match endpoint.upstream {
+            Some(_) => print(&crate::contract::widened(&whole)),
+            None => print(&whole),
+        };
     }
     aws::start(|settings| prepare(endpoint(), settings), lambda_http::run)
 }
 
 #[expect(clippy::print_stdout, reason = "this is the tool's output")]
-fn print(document: utoipa::openapi::OpenApi) -> ExitCode {
-    match document.to_json() {
+fn print(document: &impl serde::Serialize) -> ExitCode {
+    match serde_json::to_string(document) {
         Ok(text) => {
             println!("{text}");
             ExitCode::SUCCESS
@@ -64,19 +68,23 @@ pub fn prepare<S: Deps>(endpoint: Endpoint<S>, settings: &Settings) -> Result<Se
         authenticator: endpoint.authenticates.then(|| Authenticator::new(settings, &clients)).transpose()?,
         cursors: CursorKey::of(settings)?,
     };
+    let upstream = endpoint.upstream.map(|seat| seat.taken(settings)).transpose()?.flatten();
     let features = Features::of(settings)?;
-    let mut router = match endpoint.feature {
-        Some(feature) if !features.has(feature) => Router::new().fallback(absent),
-        _ => endpoint.router,
+    let (router, max_body) = match endpoint.feature {
+        Some(feature) if !features.has(feature) => (Router::new().fallback(absent), endpoint.max_body),
+        _ => (endpoint.router, endpoint.max_body),
     };
-    let max_body = endpoint.max_body;
+    let mut router = match upstream {
+        Some(upstream) => upstream,
+        // Only who answers here needs what an answer takes.
+        None => router.with_state(S::new(settings, &clients)?),
+    };
     if !endpoint.catches_all {
         // The gateway routes by the decoded path, `lambda_http` reads it as a URL: some odd ones fit there and not here.
         router = router.fallback(absent);
     }
-    let router: Router = router
-        .method_not_allowed_fallback(|| async { Problem::from(Cause::new(Kind::MethodNotAllowed)) })
-        .with_state(S::new(settings, &clients)?);
+    let router: Router =
+        router.method_not_allowed_fallback(|| async { Problem::from(Cause::new(Kind::MethodNotAllowed)) });
     let compress = CompressionLayer::new().compress_when(SizeAbove::new(1024));
     let inner = ServiceBuilder::new().layer(compress).service(router);
     Ok(Served::new(tower::service_fn(move |request: lambda_http::Request| {

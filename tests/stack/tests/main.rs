@@ -39,5 +39,6 @@ mod tasks;
 mod tokens;
 mod traces;
 mod uploads;
+mod upstream;
 mod usage;
 mod workspaces;

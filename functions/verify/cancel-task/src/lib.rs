@@ -6,7 +6,7 @@ use web::prelude::*;
 
 /// This function's endpoint.
 pub fn endpoint() -> Endpoint<Verify> {
-    web::endpoint!(cancel_task)
+    web::endpoint!(cancel_task, verify::UPSTREAM)
 }
 
 /// Stops a task.

@@ -6,7 +6,7 @@ use web::prelude::*;
 
 /// This function's endpoint.
 pub fn endpoint() -> Endpoint<SingleCheck> {
-    web::endpoint!(check_address).strict()
+    web::endpoint!(check_address, verify::UPSTREAM).strict()
 }
 
 /// Verifies one address.

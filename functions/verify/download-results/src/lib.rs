@@ -7,7 +7,7 @@ use web::prelude::*;
 
 /// This function's endpoint.
 pub fn endpoint() -> Endpoint<Results> {
-    web::endpoint!(download_results)
+    web::endpoint!(download_results, verify::UPSTREAM).for_people(verify::complete_list)
 }
 
 /// The list as CSV: the original columns in their order, the result columns behind them.

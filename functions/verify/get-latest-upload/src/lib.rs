@@ -8,7 +8,7 @@ use web::prelude::*;
 
 /// This function's endpoint.
 pub fn endpoint() -> Endpoint<Tasks> {
-    web::endpoint!(get_latest_upload)
+    web::endpoint!(get_latest_upload, verify::UPSTREAM)
 }
 
 /// The task of the newest uploaded file.

@@ -6,7 +6,7 @@ use web::prelude::*;
 
 /// This function's endpoint.
 pub fn endpoint() -> Endpoint<Tasks> {
-    web::endpoint!(get_task)
+    web::endpoint!(get_task, verify::UPSTREAM)
 }
 
 /// One task, with counts by verification and job status.

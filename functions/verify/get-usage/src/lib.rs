@@ -6,7 +6,7 @@ use web::prelude::*;
 
 /// This function's endpoint.
 pub fn endpoint() -> Endpoint<Tasks> {
-    web::endpoint!(get_usage)
+    web::endpoint!(get_usage, verify::UPSTREAM)
 }
 
 /// Totals and a series by status, by day or by hour.

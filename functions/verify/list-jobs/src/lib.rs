@@ -6,7 +6,7 @@ use web::prelude::*;
 
 /// This function's endpoint.
 pub fn endpoint() -> Endpoint<Results> {
-    web::endpoint!(list_jobs)
+    web::endpoint!(list_jobs, verify::UPSTREAM)
 }
 
 /// Lists a task's rows in their order, each with what was found out.

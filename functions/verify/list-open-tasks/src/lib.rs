@@ -5,7 +5,7 @@ use web::prelude::*;
 
 /// This function's endpoint.
 pub fn endpoint() -> Endpoint<Tasks> {
-    web::endpoint!(list_open_tasks)
+    web::endpoint!(list_open_tasks, verify::UPSTREAM)
 }
 
 /// Lists the open tasks of every workspace, the one that is looked at next first.

@@ -8,7 +8,7 @@ use web::prelude::*;
 
 /// This function's endpoint.
 pub fn endpoint() -> Endpoint<Tasks> {
-    web::endpoint!(list_tasks)
+    web::endpoint!(list_tasks, verify::UPSTREAM)
 }
 
 /// As [`PageQuery`], which serde cannot flatten and refuse unknown names at once.

@@ -7,7 +7,7 @@ use web::prelude::*;
 
 /// This function's endpoint.
 pub fn endpoint() -> Endpoint<Tasks> {
-    web::endpoint!(list_uploads)
+    web::endpoint!(list_uploads, verify::UPSTREAM)
 }
 
 /// Lists the tasks of uploaded files, newest first.

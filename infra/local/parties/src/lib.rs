@@ -2,7 +2,8 @@
 //! name server ([`DnsServer`]) that answers from a readable [`Zone`], and a mail server ([`SmtpServer`]) with a
 //! [`Behaviour`]. Both can be told to fail, lag and misbehave, and both keep a record of what they were asked. Beside them
 //! [`SentryServer`], which takes error reports, an identity provider, [`Issuer`], [`SesServer`], which writes mails into a folder, a
-//! shop's till, [`Paddle`], and another that pays into wallets, [`PayFast`](payfast::PayFast).
+//! shop's till, [`Paddle`], another that pays into wallets, [`PayFast`](payfast::PayFast), and another verification API,
+//! [`UpstreamServer`].
 
 mod dns;
 mod issuer;
@@ -11,6 +12,7 @@ pub mod payfast;
 mod sentry;
 mod ses;
 mod smtp;
+mod upstream;
 
 pub use dns::{DnsServer, Zone, ZoneError, ZoneFault};
 pub use issuer::{Asked, CLIENT, CLIENT_SECRET, Issuer, Manner, Signer, sign_shared, unsigned};
@@ -18,3 +20,4 @@ pub use paddle::{PADDLE_KEY, PADDLE_OLD_SECRET, PADDLE_PRICES, PADDLE_SECRET, Pa
 pub use sentry::{SentryManner, SentryServer};
 pub use ses::SesServer;
 pub use smtp::{Behaviour, Connection, Mailbox, Session, SmtpServer};
+pub use upstream::{UpstreamAsked, UpstreamManner, UpstreamServer};

@@ -226,6 +226,14 @@ impl Operator {
         self.items(table).await.iter().map(|item| format!("{item:?}\n")).collect()
     }
 
+    /// Makes the accounts of this stack known to another, with their keys.
+    pub async fn lend_accounts(&self, to: &Self) {
+        for item in self.items("AccountTable").await {
+            let put = to.dynamodb.put_item().table_name(to.name("AccountTable")).set_item(Some(item));
+            put.send().await.unwrap();
+        }
+    }
+
     fn name(&self, table: &str) -> &str {
         &self.tables[table]
     }

@@ -37,6 +37,7 @@ const OPTIONAL: &[&str] = &[
     "SSO_SECRETS",
     "SUPABASE_JWT_SECRET",
     "TRACES",
+    "VERIFICATION_API_URL",
     "VERSION",
 ];
 
