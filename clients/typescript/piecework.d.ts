@@ -1491,7 +1491,8 @@ export interface components {
              * @example 10000
              */
             amount: number;
-            currency?: components["schemas"]["Currency"] | null;
+            /** @description Of which currency: PayFast takes rand only. */
+            currency?: components["schemas"]["Currency"];
         };
         /** @description A pasted list. */
         NewTask: {

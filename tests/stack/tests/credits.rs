@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use account::{NewUser, Scope};
+use aws::{CommitError, Transaction};
+use billing::{Book, CREDITS_LABEL, EntryKind, Grant, GrantSource};
 use futures::future::join_all;
-use piecework_core::UserId;
+use piecework_core::{PageRequest, UserId};
 use serde_json::{Value, json};
 
-use crate::support::{App, Operator, run, stack};
+use crate::support::{App, Operator, run, stack, start, until};
 
 const TASKS: &str = "/v1/verification/tasks";
 
@@ -202,5 +204,92 @@ fn checks_at_once_spend_the_last_credits_and_no_more() {
         answers.iter().filter(|a| a.status != 200).for_each(|a| _ = a.problem(402, "insufficient-credits"));
         assert_eq!(app.balance().await["available"], 0);
         history_adds_up(&app).await;
+    });
+}
+
+#[test]
+fn a_refund_goes_back_to_the_lots_that_paid_and_never_beyond_what_was_charged() {
+    run(async {
+        let app = App::new().await;
+        let operator = Operator::of(stack());
+        let (billing, book) = (operator.accounts.billing(), Book::credits(app.workspace));
+        operator.leave(&app, 40).await;
+        assert!(operator.grant(&app, &format!("more for {}", app.workspace), 60).await);
+        let before = billing.standing(&book).await.unwrap().lots;
+        let plan = billing.plan(&book, 70).await.unwrap();
+        let mut transaction = Transaction::new();
+        billing.charge_in(&mut transaction, &plan, "order-1");
+        transaction.commit().await.unwrap();
+        let page = PageRequest { limit: 1, start: None };
+        let charge = billing.history(&book, &page).await.unwrap().items.remove(0);
+        assert_eq!((charge.kind, charge.lots.len()), (EntryKind::Charge, 2));
+        let refund = async |already: u64, amount: u64| {
+            let mut transaction = Transaction::new();
+            billing.refund_in(&mut transaction, &book, &charge, already, amount);
+            transaction.commit().await
+        };
+        refund(0, 25).await.unwrap();
+        assert_eq!(billing.refunded(&book, charge.id).await.unwrap(), 25);
+        // Somebody else's refund was faster; then the rest, and no more than the rest.
+        assert!(matches!(refund(0, 25).await, Err(CommitError::Refused { label: CREDITS_LABEL, .. })));
+        assert_eq!(app.balance().await["available"], 55);
+        let lots = billing.standing(&book).await.unwrap().lots;
+        assert_eq!(
+            lots.iter().map(|lot| lot.remaining).collect::<Vec<_>>(),
+            [0, 55],
+            "what was spent last comes back first"
+        );
+        refund(25, 1_000).await.unwrap();
+        assert_eq!(billing.standing(&book).await.unwrap().lots, before);
+        refund(70, 1).await.unwrap();
+        assert_eq!(app.balance().await["available"], 100);
+        history_adds_up(&app).await;
+    });
+}
+
+#[test]
+fn what_comes_back_to_a_lot_whose_time_is_over_expires_too() {
+    run(async {
+        let stack = start(|_| {}).await;
+        let app = App::on(&stack, &[Scope::Credits]).await;
+        let operator = Operator::of(&stack);
+        let (billing, book) = (operator.accounts.billing(), Book::credits(app.workspace));
+        operator.leave(&app, 0).await;
+        let end = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(3);
+        let grant = Grant::new(GrantSource::Manual, "for three seconds", 10).expiring(Some(end));
+        assert!(billing.grant(&book, &grant).await.unwrap());
+        let plan = billing.plan(&book, 6).await.unwrap();
+        let mut transaction = Transaction::new();
+        billing.hold_in(&mut transaction, &plan, "job-1");
+        transaction.commit().await.unwrap();
+        let stale = billing.plan(&book, 2).await.unwrap();
+        until("the end", || async { (app.balance().await["expired"] == 4).then_some(()) }).await;
+        assert_eq!(app.balance().await["available"], 0, "nobody waits for the sweep");
+        assert!(matches!(
+            billing.plan(&book, 1).await,
+            Err(billing::Error::Insufficient { available: 0, .. })
+        ));
+        stack.run_schedule("billing-expire-lots").await.unwrap();
+        history_adds_up(&app).await;
+        // What was planned before is not there any more.
+        let mut late = Transaction::new();
+        billing.charge_in(&mut late, &stale, "too late");
+        assert!(matches!(late.commit().await, Err(CommitError::Refused { label: CREDITS_LABEL, .. })));
+        let hold = billing.hold(&book, "job-1").await.unwrap().unwrap();
+        let mut transaction = Transaction::new();
+        billing.settle_in(&mut transaction, &book, &hold, 1);
+        transaction.commit().await.unwrap();
+        let balance = app.balance().await;
+        assert_eq!(
+            (balance["available"], balance["spent"], balance["expired"]),
+            (0, 10_001, 9),
+            "{balance:?}"
+        );
+        for _ in 0..2 {
+            stack.run_schedule("billing-expire-lots").await.unwrap();
+            assert_eq!(app.balance().await, balance);
+        }
+        history_adds_up(&app).await;
+        stack.stop().await;
     });
 }

@@ -97,6 +97,7 @@ fn text(value: &AttributeValue) -> String {
             let sorted: BTreeMap<_, _> = map.iter().map(|(name, value)| (name, text(value))).collect();
             format!("{sorted:?}")
         }
+        AttributeValue::L(list) => format!("{:?}", list.iter().map(text).collect::<Vec<_>>()),
         other => format!("{other:?}"),
     }
 }
