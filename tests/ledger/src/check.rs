@@ -87,7 +87,7 @@ fn allocations(entry: &Value) -> impl Iterator<Item = (&str, i64)> {
 }
 
 /// The lot that a source made, and how many it made.
-fn made<'a>(evidence: &'a Evidence, source: Source) -> Vec<&'a Value> {
+fn made(evidence: &Evidence, source: Source) -> Vec<&Value> {
     let wanted = |lot: &&Value| {
         let (from, id) = (text(lot, "source"), text(lot, "source_id"));
         match source {

@@ -93,7 +93,6 @@ async fn end(driver: &Driver, history: &History) -> String {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the hash is what the run is about")]
 fn every_order_and_repeat_of_a_purchases_events_ends_in_the_same_tables() {
     let line = Line { price: 0, quantity: 3 };
     let refund = || adjustment(Action::Refund, 5, &[Word::Pending, Word::Approved], false);

@@ -54,7 +54,6 @@ fn parked(history: &History) -> usize {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the seeds and the count are what the run is about")]
 fn every_paid_event_has_one_effect_in_random_histories() {
     run(async {
         let driver = Driver::start().await;
