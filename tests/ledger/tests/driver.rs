@@ -75,7 +75,7 @@ pub struct Driver {
     plays: AtomicU64,
     /// Faults that were planned and not yet forgotten.
     planned: Mutex<Vec<Trigger>>,
-    pub hit: AtomicU64,
+    hit: AtomicU64,
 }
 
 /// Who a history is about.
@@ -109,6 +109,10 @@ static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 });
 
+fn hit(planned: impl Iterator<Item = Trigger>) -> u64 {
+    planned.filter(Trigger::hit).count() as u64
+}
+
 /// Runs a test.
 pub fn run<F: Future>(test: F) -> F::Output {
     RUNTIME.block_on(test)
@@ -126,8 +130,11 @@ impl Driver {
     /// Builds the functions and starts a stack whose prices are those of the histories.
     pub async fn start() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        local::build_functions(&root, Profile::Debug, false).unwrap();
+        // Functions are built as this test is.
+        let profile = if cfg!(debug_assertions) { Profile::Debug } else { Profile::Release };
+        local::build_functions(&root, profile, false).unwrap();
         let mut options = StackOptions::new(root);
+        options.profile = profile;
         options.data = DataDir::Temp;
         // A message comes back soon after its sandbox died, and a claim on it has ended by then.
         options.visibility_cap = Some(Duration::from_secs(1));
@@ -215,10 +222,14 @@ impl Driver {
         let mut planned = self.planned.lock().unwrap();
         if planned.len() >= 20 {
             self.stack.gate().disarm();
-            let hit = planned.drain(..).filter(Trigger::hit).count();
-            self.hit.fetch_add(hit as u64, Ordering::Relaxed);
+            self.hit.fetch_add(hit(planned.drain(..)), Ordering::Relaxed);
         }
         planned.push(self.stack.gate().arm(rule));
+    }
+
+    /// How many of the faults that were planned came to something.
+    pub fn hit(&self) -> u64 {
+        self.hit.load(Ordering::Relaxed) + hit(self.planned.lock().unwrap().iter().cloned())
     }
 
     /// Plays a history in a workspace of its own, waits until all that comes of it has happened, and gathers what it left. `Err`

@@ -59,6 +59,7 @@ fn plain(value: &Value, play: &str, workspace: &str) -> Value {
             sorted.map(|(name, value)| (name.replace(play, "PLAY"), plain(value, play, workspace))).collect()
         }
         Value::Array(list) => list.iter().map(|value| plain(value, play, workspace)).collect(),
+        Value::String(text) if text.starts_with("usr_") => "USER".into(),
         Value::String(text) => text.replace(play, "PLAY").replace(workspace, "WORKSPACE").into(),
         other => other.clone(),
     }

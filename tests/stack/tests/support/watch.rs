@@ -10,7 +10,6 @@ static LEAKS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 /// A log that is looked through and then forgotten.
 pub struct Watch;
 
-#[expect(clippy::print_stderr, reason = "it is asked for, for somebody who looks for a fault")]
 impl LogSink for Watch {
     fn line(&self, function: &str, _: u64, line: &str) {
         if let Some(found) = private(line) {
