@@ -10,6 +10,7 @@ static LEAKS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 /// A log that is looked through and then forgotten; with `PIECEWORK_SHOW_LOGS` set it is shown too.
 pub struct Watch;
 
+#[expect(clippy::print_stderr, reason = "it is asked for, for somebody who looks for a fault")]
 impl LogSink for Watch {
     fn line(&self, function: &str, _: u64, line: &str) {
         if std::env::var_os("PIECEWORK_SHOW_LOGS").is_some() {
