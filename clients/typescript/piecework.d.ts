@@ -950,12 +950,19 @@ export interface components {
              * Format: int64
              * @description Credits charged: 1, or 0 for `unknown`.
              */
-            credits_charged: number;
+            credits_charged: number | null;
+            /**
+             * @description What the upstream verification API did not give: JSON Pointers to members that are null for that reason, not into elements of lists, which have their own. Only there if it is not empty; never without an upstream.
+             * @example [
+             *       "/file_name"
+             *     ]
+             */
+            unavailable?: string[];
             /**
              * Format: date-time
              * @description When.
              */
-            validated_at: string;
+            validated_at: string | null;
         };
         /** @description A column, by its name or by its number from 1. */
         ColumnChoice: string | number;
@@ -975,12 +982,12 @@ export interface components {
              * Format: int64
              * @description Charged: one for each different address whose result is not `unknown`.
              */
-            charged: number;
+            charged: number | null;
             /**
              * Format: int64
              * @description Set aside while it runs: one for each different address.
              */
-            held: number;
+            held: number | null;
         };
         /** @description Balance, grants and the low-credit flag (V11). */
         Credits: {
@@ -999,16 +1006,16 @@ export interface components {
         /** @description Something that happened to an entity. Stored beside the entity, shown in its timeline, and dispatched to subscribers' queues. */
         DomainEvent: {
             /** @description Who or what caused it: a user's or key's id, or the processor's name. */
-            actor?: string | null;
+            actor?: string;
             /**
              * Format: date-time
              * @description When.
              */
             at: string;
             /** @description The correlation id of the work that caused it. */
-            correlation_id?: string | null;
+            correlation_id?: string;
             /** @description What a subscriber needs besides. No personal data. */
-            data?: Record<string, never>;
+            data: Record<string, never>;
             /** @description The id of the entity it happened to. */
             entity: string;
             /** @description The event's own id; a subscriber uses it to tell a repeat. */
@@ -1019,7 +1026,7 @@ export interface components {
              */
             kind: string;
             /** @description The span of the work that caused it, as a W3C `traceparent`. */
-            traceparent?: string | null;
+            traceparent?: string;
             /** @description Whose. */
             workspace: components["schemas"]["WorkspaceId"];
         };
@@ -1234,7 +1241,7 @@ export interface components {
              */
             duplicate_of?: number | null;
             /** @description The address as given. */
-            email: string;
+            email: string | null;
             error?: components["schemas"]["RowError"] | null;
             /** @description Anyone can have a mailbox at the domain. */
             free?: boolean | null;
@@ -1242,7 +1249,7 @@ export interface components {
              * Format: int64
              * @description Its line in the file, from 1.
              */
-            line: number;
+            line: number | null;
             mx?: components["schemas"]["VerificationMx"] | null;
             /** @description As it goes into SMTP. */
             normalized?: string | null;
@@ -1252,15 +1259,21 @@ export interface components {
              * Format: int64
              * @description Its place in the list, from 0.
              */
-            row: number;
+            row: number | null;
             server?: components["schemas"]["VerificationServer"] | null;
-            /** @description Where it stands. */
-            state: components["schemas"]["JobState"];
+            state: components["schemas"]["JobState"] | null;
             status?: components["schemas"]["VerificationStatus"] | null;
             sub_status?: components["schemas"]["VerificationSubStatus"] | null;
             /** @description The address that was probably meant. */
             suggestion?: string | null;
             syntax?: components["schemas"]["VerificationSyntax"] | null;
+            /**
+             * @description What the upstream verification API did not give: JSON Pointers to members that are null for that reason, not into elements of lists, which have their own. Only there if it is not empty; never without an upstream.
+             * @example [
+             *       "/file_name"
+             *     ]
+             */
+            unavailable?: string[];
             /**
              * Format: date-time
              * @description When the result was found.
@@ -1278,22 +1291,22 @@ export interface components {
              * Format: int64
              * @description Not verified, because the task was cancelled.
              */
-            cancelled: number;
+            cancelled: number | null;
             /**
              * Format: int64
              * @description Verified.
              */
-            completed: number;
+            completed: number | null;
             /**
              * Format: int64
              * @description Without an address that could be read; reported by line.
              */
-            failed: number;
+            failed: number | null;
             /**
              * Format: int64
              * @description Not yet verified.
              */
-            queued: number;
+            queued: number | null;
         };
         /** @description What is kept, and why. The same for everybody. */
         Kept: {
@@ -1501,16 +1514,16 @@ export interface components {
             /** @description The rows. */
             data: {
                 /** @description Who or what caused it: a user's or key's id, or the processor's name. */
-                actor?: string | null;
+                actor?: string;
                 /**
                  * Format: date-time
                  * @description When.
                  */
                 at: string;
                 /** @description The correlation id of the work that caused it. */
-                correlation_id?: string | null;
+                correlation_id?: string;
                 /** @description What a subscriber needs besides. No personal data. */
-                data?: Record<string, never>;
+                data: Record<string, never>;
                 /** @description The id of the entity it happened to. */
                 entity: string;
                 /** @description The event's own id; a subscriber uses it to tell a repeat. */
@@ -1521,7 +1534,7 @@ export interface components {
                  */
                 kind: string;
                 /** @description The span of the work that caused it, as a W3C `traceparent`. */
-                traceparent?: string | null;
+                traceparent?: string;
                 /** @description Whose. */
                 workspace: components["schemas"]["WorkspaceId"];
             }[];
@@ -1603,7 +1616,7 @@ export interface components {
                  */
                 duplicate_of?: number | null;
                 /** @description The address as given. */
-                email: string;
+                email: string | null;
                 error?: components["schemas"]["RowError"] | null;
                 /** @description Anyone can have a mailbox at the domain. */
                 free?: boolean | null;
@@ -1611,7 +1624,7 @@ export interface components {
                  * Format: int64
                  * @description Its line in the file, from 1.
                  */
-                line: number;
+                line: number | null;
                 mx?: components["schemas"]["VerificationMx"] | null;
                 /** @description As it goes into SMTP. */
                 normalized?: string | null;
@@ -1621,23 +1634,36 @@ export interface components {
                  * Format: int64
                  * @description Its place in the list, from 0.
                  */
-                row: number;
+                row: number | null;
                 server?: components["schemas"]["VerificationServer"] | null;
-                /** @description Where it stands. */
-                state: components["schemas"]["JobState"];
+                state: components["schemas"]["JobState"] | null;
                 status?: components["schemas"]["VerificationStatus"] | null;
                 sub_status?: components["schemas"]["VerificationSubStatus"] | null;
                 /** @description The address that was probably meant. */
                 suggestion?: string | null;
                 syntax?: components["schemas"]["VerificationSyntax"] | null;
                 /**
+                 * @description What the upstream verification API did not give: JSON Pointers to members that are null for that reason, not into elements of lists, which have their own. Only there if it is not empty; never without an upstream.
+                 * @example [
+                 *       "/file_name"
+                 *     ]
+                 */
+                unavailable?: string[];
+                /**
                  * Format: date-time
                  * @description When the result was found.
                  */
                 validated_at?: string | null;
-            }[];
+            }[] | null;
             /** @description Where the next page starts; absent on the last. */
             next_cursor?: string | null;
+            /**
+             * @description What the upstream verification API did not give: JSON Pointers to members that are null for that reason, not into elements of lists, which have their own. Only there if it is not empty; never without an upstream.
+             * @example [
+             *       "/file_name"
+             *     ]
+             */
+            unavailable?: string[];
         };
         /** @description One page of a list. */
         Page_Member: {
@@ -1666,21 +1692,20 @@ export interface components {
                  * Format: int64
                  * @description Different addresses: what is verified and can be charged.
                  */
-                addresses: number;
+                addresses: number | null;
                 /**
                  * Format: date-time
                  * @description When it was made.
                  */
-                created_at: string;
-                /** @description What it costs. */
-                credits: components["schemas"]["CreditUse"];
+                created_at: string | null;
+                credits: components["schemas"]["CreditUse"] | null;
                 /**
                  * Format: int64
                  * @description Rows whose address stood in an earlier row.
                  */
-                duplicates: number;
+                duplicates: number | null;
                 /** @description The first hundred rows that could not be read. The download has all of them. */
-                errors: components["schemas"]["RowError"][];
+                errors: components["schemas"]["RowError"][] | null;
                 /** @description The uploaded file's name. */
                 file_name?: string | null;
                 /**
@@ -1688,32 +1713,84 @@ export interface components {
                  * @description When it reached its final state.
                  */
                 finished_at?: string | null;
-                /** @description Its id. */
-                id: components["schemas"]["TaskId"];
-                /** @description By job status. */
-                job_status: components["schemas"]["JobStatusCounts"];
+                id: components["schemas"]["TaskId"] | null;
+                job_status: components["schemas"]["JobStatusCounts"] | null;
                 problem?: components["schemas"]["TaskProblem"] | null;
                 /**
                  * Format: int64
                  * @description Rows of the list, its header not counted. Zero until it is split.
                  */
-                rows: number;
-                /** @description Where its addresses come from. */
-                source: components["schemas"]["TaskSource"];
+                rows: number | null;
+                source: components["schemas"]["TaskSource"] | null;
                 /**
                  * Format: date-time
                  * @description When the first chunk could start.
                  */
                 started_at?: string | null;
-                /** @description Where it stands. */
-                state: components["schemas"]["TaskState"];
-                /** @description By verification status. */
-                verification_status: components["schemas"]["VerificationCounts"];
-                /** @description Whose it is. */
-                workspace: components["schemas"]["WorkspaceId"];
-            }[];
+                state: components["schemas"]["TaskState"] | null;
+                /**
+                 * @description What the upstream verification API did not give: JSON Pointers to members that are null for that reason, not into elements of lists, which have their own. Only there if it is not empty; never without an upstream.
+                 * @example [
+                 *       "/file_name"
+                 *     ]
+                 */
+                unavailable?: string[];
+                verification_status: components["schemas"]["VerificationCounts"] | null;
+                workspace: components["schemas"]["WorkspaceId"] | null;
+            }[] | null;
             /** @description Where the next page starts; absent on the last. */
             next_cursor?: string | null;
+            /**
+             * @description What the upstream verification API did not give: JSON Pointers to members that are null for that reason, not into elements of lists, which have their own. Only there if it is not empty; never without an upstream.
+             * @example [
+             *       "/file_name"
+             *     ]
+             */
+            unavailable?: string[];
+        };
+        /** @description One page of a list. */
+        Page_TaskEvent: {
+            /** @description The rows. */
+            data: {
+                /** @description Who or what caused it: a user's or key's id, or the processor's name. */
+                actor?: string;
+                /**
+                 * Format: date-time
+                 * @description When.
+                 */
+                at: string | null;
+                /** @description The correlation id of the work that caused it. */
+                correlation_id?: string;
+                /** @description What a subscriber needs besides. No personal data. */
+                data: Record<string, never> | null;
+                /** @description The id of the entity it happened to. */
+                entity: string | null;
+                id: components["schemas"]["EventId"] | null;
+                /**
+                 * @description What happened: `area.entity.past-tense`, such as `verification.task.completed`.
+                 * @example verification.task.completed
+                 */
+                kind: string | null;
+                /** @description The span of the work that caused it, as a W3C `traceparent`. */
+                traceparent?: string;
+                /**
+                 * @description What the upstream verification API did not give: JSON Pointers to members that are null for that reason, not into elements of lists, which have their own. Only there if it is not empty; never without an upstream.
+                 * @example [
+                 *       "/file_name"
+                 *     ]
+                 */
+                unavailable?: string[];
+                workspace: components["schemas"]["WorkspaceId"] | null;
+            }[] | null;
+            /** @description Where the next page starts; absent on the last. */
+            next_cursor?: string | null;
+            /**
+             * @description What the upstream verification API did not give: JSON Pointers to members that are null for that reason, not into elements of lists, which have their own. Only there if it is not empty; never without an upstream.
+             * @example [
+             *       "/file_name"
+             *     ]
+             */
+            unavailable?: string[];
         };
         /** @description One page of a list. */
         Page_Workspace: {
@@ -1810,14 +1887,21 @@ export interface components {
              * @description What is wrong, as a stable code.
              * @example unclosed_quote
              */
-            code: string;
+            code: string | null;
             /** @description What is wrong, in words. */
-            detail: string;
+            detail: string | null;
             /**
              * Format: int64
              * @description The line of the file, from 1.
              */
-            line: number;
+            line: number | null;
+            /**
+             * @description What the upstream verification API did not give: JSON Pointers to members that are null for that reason, not into elements of lists, which have their own. Only there if it is not empty; never without an upstream.
+             * @example [
+             *       "/file_name"
+             *     ]
+             */
+            unavailable?: string[];
         };
         /**
          * @description A scope of an API key.
@@ -1849,21 +1933,20 @@ export interface components {
              * Format: int64
              * @description Different addresses: what is verified and can be charged.
              */
-            addresses: number;
+            addresses: number | null;
             /**
              * Format: date-time
              * @description When it was made.
              */
-            created_at: string;
-            /** @description What it costs. */
-            credits: components["schemas"]["CreditUse"];
+            created_at: string | null;
+            credits: components["schemas"]["CreditUse"] | null;
             /**
              * Format: int64
              * @description Rows whose address stood in an earlier row.
              */
-            duplicates: number;
+            duplicates: number | null;
             /** @description The first hundred rows that could not be read. The download has all of them. */
-            errors: components["schemas"]["RowError"][];
+            errors: components["schemas"]["RowError"][] | null;
             /** @description The uploaded file's name. */
             file_name?: string | null;
             /**
@@ -1871,29 +1954,62 @@ export interface components {
              * @description When it reached its final state.
              */
             finished_at?: string | null;
-            /** @description Its id. */
-            id: components["schemas"]["TaskId"];
-            /** @description By job status. */
-            job_status: components["schemas"]["JobStatusCounts"];
+            id: components["schemas"]["TaskId"] | null;
+            job_status: components["schemas"]["JobStatusCounts"] | null;
             problem?: components["schemas"]["TaskProblem"] | null;
             /**
              * Format: int64
              * @description Rows of the list, its header not counted. Zero until it is split.
              */
-            rows: number;
-            /** @description Where its addresses come from. */
-            source: components["schemas"]["TaskSource"];
+            rows: number | null;
+            source: components["schemas"]["TaskSource"] | null;
             /**
              * Format: date-time
              * @description When the first chunk could start.
              */
             started_at?: string | null;
-            /** @description Where it stands. */
-            state: components["schemas"]["TaskState"];
-            /** @description By verification status. */
-            verification_status: components["schemas"]["VerificationCounts"];
-            /** @description Whose it is. */
-            workspace: components["schemas"]["WorkspaceId"];
+            state: components["schemas"]["TaskState"] | null;
+            /**
+             * @description What the upstream verification API did not give: JSON Pointers to members that are null for that reason, not into elements of lists, which have their own. Only there if it is not empty; never without an upstream.
+             * @example [
+             *       "/file_name"
+             *     ]
+             */
+            unavailable?: string[];
+            verification_status: components["schemas"]["VerificationCounts"] | null;
+            workspace: components["schemas"]["WorkspaceId"] | null;
+        };
+        /** @description Something that happened to an entity. Stored beside the entity, shown in its timeline, and dispatched to subscribers' queues. */
+        TaskEvent: {
+            /** @description Who or what caused it: a user's or key's id, or the processor's name. */
+            actor?: string;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string | null;
+            /** @description The correlation id of the work that caused it. */
+            correlation_id?: string;
+            /** @description What a subscriber needs besides. No personal data. */
+            data: Record<string, never> | null;
+            /** @description The id of the entity it happened to. */
+            entity: string | null;
+            id: components["schemas"]["EventId"] | null;
+            /**
+             * @description What happened: `area.entity.past-tense`, such as `verification.task.completed`.
+             * @example verification.task.completed
+             */
+            kind: string | null;
+            /** @description The span of the work that caused it, as a W3C `traceparent`. */
+            traceparent?: string;
+            /**
+             * @description What the upstream verification API did not give: JSON Pointers to members that are null for that reason, not into elements of lists, which have their own. Only there if it is not empty; never without an upstream.
+             * @example [
+             *       "/file_name"
+             *     ]
+             */
+            unavailable?: string[];
+            workspace: components["schemas"]["WorkspaceId"] | null;
         };
         /**
          * @description A verification task.
@@ -1906,19 +2022,19 @@ export interface components {
              * Format: int64
              * @description Credits that were there, if credits were missing.
              */
-            available?: number | null;
+            available?: number;
             /**
              * @description As a stable code.
              * @example no_address_column
              */
-            code: string;
+            code: string | null;
             /** @description In words. */
-            detail: string;
+            detail: string | null;
             /**
              * Format: int64
              * @description Credits that it would have taken, if credits were missing.
              */
-            required?: number | null;
+            required?: number;
         };
         /**
          * @description Where a task's addresses come from.
@@ -1956,49 +2072,59 @@ export interface components {
              * Format: date-time
              * @description When the link ends.
              */
-            expires_at: string;
-            /** @description The task; it starts by itself when the file is there. */
-            task: components["schemas"]["Task"];
-            /** @description The request that uploads the file. Send the headers as they are; the link takes one file of the declared size. */
-            upload: components["schemas"]["UploadRequest"];
+            expires_at: string | null;
+            task: components["schemas"]["Task"] | null;
+            /**
+             * @description What the upstream verification API did not give: JSON Pointers to members that are null for that reason, not into elements of lists, which have their own. Only there if it is not empty; never without an upstream.
+             * @example [
+             *       "/file_name"
+             *     ]
+             */
+            unavailable?: string[];
+            upload: components["schemas"]["UploadRequest"] | null;
         };
         /** @description A presigned request. */
         UploadRequest: {
             /** @description Headers to send exactly so. */
             headers: {
                 [key: string]: string;
-            };
+            } | null;
             /**
              * @description HTTP method.
              * @example PUT
              */
-            method: string;
+            method: string | null;
             /** @description Where to send the file. */
-            url: string;
+            url: string | null;
         };
         /** @description Totals and a series (V10). Points without use are left out. */
         Usage: {
-            /** @description The width of a point. */
-            bucket: components["schemas"]["Bucketing"];
+            bucket: components["schemas"]["Bucketing"] | null;
             /**
              * Format: int64
              * @description Credits charged, all points together.
              */
-            charged: number;
+            charged: number | null;
             /**
              * Format: date
              * @description First day.
              */
-            from: string;
+            from: string | null;
             /** @description The points, oldest first. */
-            series: components["schemas"]["UsagePoint"][];
+            series: components["schemas"]["UsagePoint"][] | null;
             /**
              * Format: date
              * @description Last day, included.
              */
-            to: string;
-            /** @description Results by status, all points together. */
-            total: components["schemas"]["VerificationCounts"];
+            to: string | null;
+            total: components["schemas"]["VerificationCounts"] | null;
+            /**
+             * @description What the upstream verification API did not give: JSON Pointers to members that are null for that reason, not into elements of lists, which have their own. Only there if it is not empty; never without an upstream.
+             * @example [
+             *       "/file_name"
+             *     ]
+             */
+            unavailable?: string[];
         };
         /** @description One point of a series. */
         UsagePoint: components["schemas"]["VerificationCounts"] & {
@@ -2006,12 +2132,19 @@ export interface components {
              * Format: int64
              * @description Credits charged.
              */
-            charged: number;
+            charged: number | null;
             /**
              * Format: date-time
              * @description Its beginning.
              */
-            start: string;
+            start: string | null;
+            /**
+             * @description What the upstream verification API did not give: JSON Pointers to members that are null for that reason, not into elements of lists, which have their own. Only there if it is not empty; never without an upstream.
+             * @example [
+             *       "/file_name"
+             *     ]
+             */
+            unavailable?: string[];
         };
         /**
          * @description A person.
@@ -2023,29 +2156,24 @@ export interface components {
             /** @description The server takes mail for any mailbox; null unless it was asked and answered. */
             catch_all?: boolean | null;
             /** @description The domain gives out throw-away mailboxes. */
-            disposable: boolean;
+            disposable: boolean | null;
             /** @description As given. */
-            email: string;
+            email: string | null;
             /** @description Anyone can have a mailbox at the domain. */
-            free: boolean;
-            /** @description What the DNS tells. */
-            mx: components["schemas"]["VerificationMx"];
+            free: boolean | null;
+            mx: components["schemas"]["VerificationMx"] | null;
             /** @description As it goes into SMTP; null where the syntax is wrong. */
             normalized?: string | null;
             /** @description The local part names a function (`support`), not a person. */
-            role: boolean;
-            /** @description What the mail server tells. */
-            server: components["schemas"]["VerificationServer"];
-            /** @description Whether to send. */
-            status: components["schemas"]["VerificationStatus"];
-            /** @description Why. */
-            sub_status: components["schemas"]["VerificationSubStatus"];
+            role: boolean | null;
+            server: components["schemas"]["VerificationServer"] | null;
+            status: components["schemas"]["VerificationStatus"] | null;
+            sub_status: components["schemas"]["VerificationSubStatus"] | null;
             /** @description The address that was probably meant. */
             suggestion?: string | null;
             /** @description Two less careful lists say that it does; a weaker flag. */
-            suspected_disposable?: boolean;
-            /** @description What the text tells. */
-            syntax: components["schemas"]["VerificationSyntax"];
+            suspected_disposable: boolean | null;
+            syntax: components["schemas"]["VerificationSyntax"] | null;
         };
         /** @description Rows by verification status, duplicates counted like any other row. */
         VerificationCounts: {
@@ -2053,22 +2181,22 @@ export interface components {
              * Format: int64
              * @description Mail cannot arrive.
              */
-            invalid: number;
+            invalid: number | null;
             /**
              * Format: int64
              * @description Mail may arrive, but something speaks against the address.
              */
-            risky: number;
+            risky: number | null;
             /**
              * Format: int64
              * @description Not found out. Not charged.
              */
-            unknown: number;
+            unknown: number | null;
             /**
              * Format: int64
              * @description The domain takes mail and nothing speaks against the address.
              */
-            valid: number;
+            valid: number | null;
         };
         /** @description What the DNS tells of a domain's mail. */
         VerificationMx: {
@@ -2080,11 +2208,11 @@ export interface components {
              * Format: int32
              * @description How many exchangers there are.
              */
-            hosts: number;
+            hosts: number | null;
             /** @description No MX; mail goes to the domain's own address (RFC 5321 section 5.1). */
-            implicit: boolean;
+            implicit: boolean | null;
             /** @description The domain says that it takes no mail (RFC 7505). */
-            null: boolean;
+            null: boolean | null;
             provider?: components["schemas"]["MailProvider"] | null;
         };
         /** @description What the mail server tells. */
@@ -2112,9 +2240,9 @@ export interface components {
             /** @description Before the `@`. */
             local?: string | null;
             /** @description The receiving server must offer SMTPUTF8 (RFC 6531). */
-            requires_smtputf8: boolean;
+            requires_smtputf8: boolean | null;
             /** @description Whether it is an address. */
-            valid: boolean;
+            valid: boolean | null;
         };
         /** @description A workspace, as one of its members sees it. */
         Workspace: {
@@ -2203,6 +2331,7 @@ export type PageInvitation = components['schemas']['Page_Invitation'];
 export type PageJob = components['schemas']['Page_Job'];
 export type PageMember = components['schemas']['Page_Member'];
 export type PageTask = components['schemas']['Page_Task'];
+export type PageTaskEvent = components['schemas']['Page_TaskEvent'];
 export type PageWorkspace = components['schemas']['Page_Workspace'];
 export type ProblemDocument = components['schemas']['ProblemDocument'];
 export type QueueReport = components['schemas']['QueueReport'];
@@ -2214,6 +2343,7 @@ export type Scope = components['schemas']['Scope'];
 export type SignedIn = components['schemas']['SignedIn'];
 export type SmtpOutcome = components['schemas']['SmtpOutcome'];
 export type Task = components['schemas']['Task'];
+export type TaskEvent = components['schemas']['TaskEvent'];
 export type TaskId = components['schemas']['TaskId'];
 export type TaskProblem = components['schemas']['TaskProblem'];
 export type TaskSource = components['schemas']['TaskSource'];
@@ -3735,7 +3865,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page_DomainEvent"];
+                    "application/json": components["schemas"]["Page_TaskEvent"];
                 };
             };
             /** @description The quota of the user or of the address is used up. */

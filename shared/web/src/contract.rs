@@ -51,8 +51,11 @@ impl Contract {
         Self { document: serde_json::to_value(document).unwrap_or_default() }
     }
 
-    /// How an answer of this status is described; `None` if it is not.
+    /// How an answer of this status is described; `None` if it is not, or is a problem.
     pub fn described(&self, status: u16) -> Option<Described<'_>> {
+        if status >= 400 {
+            return None;
+        }
         let operation = self.document["paths"].as_object()?.values().next()?.as_object()?.values().next()?;
         let response = operation["responses"].get(status.to_string())?;
         let content = response.get("content").and_then(Value::as_object).and_then(|c| c.iter().next());
@@ -287,7 +290,9 @@ impl Seen {
             self.reach(document, one, false);
         }
         for word in ["items", "additionalProperties"] {
-            self.reach(document, &schema[word], word == "items");
+            if let Some(inner) = schema.get(word) {
+                self.reach(document, inner, word == "items");
+            }
         }
     }
 }
@@ -355,6 +360,7 @@ mod tests {
                     "200": { "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Page" } } } },
                     "204": { "description": "Nothing." },
                     "303": { "description": "There." },
+                    "429": { "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } } },
                     "default": { "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } } }
                 } } } },
                 "components": { "schemas": {
@@ -468,10 +474,37 @@ mod tests {
     }
 
     #[test]
+    fn the_description_says_what_can_be_null_and_where_that_is_named() {
+        let mut document = contract().document;
+        for schema in document["components"]["schemas"].as_object_mut().unwrap().values_mut() {
+            let before = schema.clone();
+            widen(&contract().document, schema, true);
+            let plain = before["properties"].is_null() && before["allOf"].is_null();
+            assert_eq!(*schema == before, plain, "{before}");
+        }
+        let thing = &document["components"]["schemas"]["Thing"]["allOf"][1];
+        assert_eq!(thing["properties"]["id"]["type"], json!(["string", "null"]));
+        let state = json!({ "oneOf": [{ "$ref": "#/components/schemas/State" }, { "type": "null" }] });
+        assert_eq!(thing["properties"]["state"], state);
+        assert_eq!(thing["properties"]["a/b"], json!({ "type": "string" }), "left out, but never null");
+        assert_eq!(thing["properties"]["unavailable"]["type"], "array");
+        let required = json!(["id", "state", "data", "headers"]);
+        assert_eq!(thing["required"], required, "null, but there");
+
+        let mut seen = Seen::default();
+        let operation = &contract().document["paths"]["/v1/things/{id}"]["get"];
+        seen.schemas(&contract().document, &operation["responses"]["200"]);
+        let reached: Vec<_> = seen.0.iter().map(|(name, owner)| (name.as_str(), *owner)).collect();
+        let want = [("Counts", false), ("Page", true), ("State", false), ("Thing", true), ("Why", false)];
+        assert_eq!(reached, want);
+    }
+
+    #[test]
     fn statuses_are_what_the_description_says() {
         let contract = contract();
         assert_eq!(contract.described(204), Some(Described::Empty));
         assert_eq!(contract.described(303), Some(Described::Elsewhere));
         assert_eq!(contract.described(201), None);
+        assert_eq!(contract.described(429), None, "a problem is none of its answers");
     }
 }

@@ -301,12 +301,12 @@ fn refused(answered: &Answered) -> Result<Response, Broken> {
             return Ok(retried(problem.into_response(), answered));
         }
     };
-    let kind = slug.and_then(fitting).filter(|k| *k != Kind::InsufficientCredits).unwrap_or(fallback);
-    let mut problem = Cause::new(kind);
-    problem.detail = Some(match text(&document["detail"]) {
-        Some(detail) => detail,
-        None => format!("The verification API answers {}.", answered.status),
-    });
+    let known = slug.and_then(fitting).filter(|k| *k != Kind::InsufficientCredits);
+    let mut problem = Cause::new(known.unwrap_or(fallback));
+    problem.detail = text(&document["detail"]);
+    if known.is_none() && problem.detail.is_none() {
+        problem.detail = Some(format!("The verification API answers {}.", answered.status));
+    }
     if let Some(faults) = document["errors"].as_array() {
         let fault = |f: &Value| Some(Fault { pointer: text(&f["pointer"])?, detail: text(&f["detail"])? });
         problem.faults = faults.iter().filter_map(fault).take(100).collect();
