@@ -58,6 +58,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/account/credits/entries/{id}/trail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * An entry's trail.
+         * @description Its lots, each with the payment, signup or gift that it came from, and a page of the entries with the same reference: hold,
+         *     settle and void of a task, refund of a charge, grant, claw back and give back of a purchase.
+         *
+         *     Needs a token, or a key with the scope `credits`.
+         */
+        get: operations["getTrail"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/account/credits/history": {
         parameters: {
             query?: never;
@@ -72,6 +95,132 @@ export interface paths {
         get: operations["listCreditHistory"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/account/purchases": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the purchases of credits, newest first.
+         * @description Needs a token, or a key with the scope `credits`.
+         */
+        get: operations["listPurchases"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/inbound": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the calls of a provider, newest first.
+         * @description Needs an administrator's token, or a key with the scope `admin`.
+         */
+        get: operations["listInbound"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/inbound/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One call of a payment provider, with its body.
+         * @description Needs an administrator's token, or a key with the scope `admin`.
+         */
+        get: operations["getInbound"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/inbound/{id}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sends an accepted call through its processor again.
+         * @description What it did already it does not do twice; one that failed works once its cause is mended.
+         *
+         *     Needs an administrator's token, or a key with the scope `admin`.
+         */
+        post: operations["replayInbound"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/payments/payfast/{id}/chargeback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes a payment out of its wallet again, because the payer's bank did.
+         * @description All of it: what was spent by then is owed, the balance goes below zero, and nothing can be paid until it is above zero again.
+         *
+         *     Needs an administrator's token, or a key with the scope `admin`.
+         */
+        post: operations["chargeBack"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/payments/payfast/{id}/chargeback/reversal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives a payment back to its wallet, because the payer's bank decided so in the end.
+         * @description Only after a chargeback.
+         *
+         *     Needs an administrator's token, or a key with the scope `admin`.
+         */
+        post: operations["reverseChargeback"];
         delete?: never;
         options?: never;
         head?: never;
@@ -426,6 +575,155 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Usage of the last thirty days, the newest tasks, and credits.
+         * @description Needs a token, or a key with the scope `read`.
+         */
+        get: operations["getOverview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/payments/paddle/checkout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begins a purchase of credits at Paddle.
+         * @description Whoever opens the address in the answer pays there; the credits are the workspace's once Paddle says that the transaction is
+         *     completed.
+         *
+         *     Needs a token, or a key with the scope `credits`.
+         */
+        post: operations["createPaddleCheckout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/payments/payfast/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where PayFast sends a payer who called it off.
+         * @description A page that opens the app by `yummi://payments/payfast/cancel`.
+         */
+        get: operations["cancelPayment"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/payments/payfast/initiate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begins a payment into the caller's wallet.
+         * @description The answer has the form that takes the payer to PayFast. The wallet gets the money when PayFast says that it was paid, a moment before
+         *     or after the payer is back.
+         *
+         *     Needs a token, or a key with the scope `credits`.
+         */
+        post: operations["initiatePayment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/payments/payfast/itn": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes a notification of PayFast.
+         * @description It must be signed with the account's passphrase and come from PayFast's networks. 200 means that it is kept, also if it came
+         *     before; anything else, that PayFast should send it again.
+         */
+        post: operations["takeItn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/payments/payfast/return": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where PayFast sends a payer who went through with it.
+         * @description A page that opens the app by `yummi://payments/payfast/return`. It proves nothing: the status says whether it was paid.
+         */
+        get: operations["returnFromPayment"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/payments/payfast/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How far a payment of the caller is.
+         * @description Ask again every few seconds while it is `pending`.
+         *
+         *     Needs a token, or a key with the scope `credits`.
+         */
+        get: operations["getPayment"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/thin/health": {
         parameters: {
             query?: never;
@@ -666,6 +964,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/wallet/balance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The caller's wallet: balance and transactions, newest first.
+         * @description Amounts are cents. `available` is below zero after a chargeback of what was spent; nothing can be paid until it is above zero
+         *     again.
+         *
+         *     Needs a token, or a key with the scope `credits`.
+         */
+        get: operations["getWallet"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/paddle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes a notification of Paddle Billing.
+         * @description It must be signed (`Paddle-Signature`). 200 means that it is kept, also if it came before; anything else, that Paddle should
+         *     send it again.
+         */
+        post: operations["takePaddle"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/workspaces": {
         parameters: {
             query?: never;
@@ -868,13 +1210,18 @@ export interface components {
              */
             token: string;
         };
-        /** @description So many credits of one lot. */
+        /** @description So much of one lot. */
         Allocation: {
             /**
              * Format: int64
-             * @description How many credits.
+             * @description How much.
              */
-            credits: number;
+            amount: number;
+            /**
+             * Format: date-time
+             * @description When the lot expires, if ever: what comes back to it later is worth nothing.
+             */
+            expires_at?: string | null;
             /** @description The lot. */
             lot: components["schemas"]["LotId"];
         };
@@ -908,13 +1255,26 @@ export interface components {
             /** @description What it may do. */
             scopes: components["schemas"]["Scope"][];
         };
-        /** @description A workspace's credits by account. `granted = available + held + spent`, always. */
+        /**
+         * @description A book's accounts. `granted = available + held + spent + clawed + expired`, and `available` is what remains of the lots,
+         *     always.
+         */
         Balance: {
             /**
              * Format: int64
-             * @description Free to use.
+             * @description Free to use. Below zero after a chargeback of what was spent: nothing can be spent until it is above zero again.
              */
             available?: number;
+            /**
+             * Format: int64
+             * @description Taken back because its payment was refunded or charged back.
+             */
+            clawed?: number;
+            /**
+             * Format: int64
+             * @description Not used in time.
+             */
+            expired?: number;
             /**
              * Format: int64
              * @description Ever granted.
@@ -931,11 +1291,26 @@ export interface components {
              */
             spent?: number;
         };
+        /** @description A payment that waits for its payer, and the form that takes them to PayFast. */
+        Begun: {
+            /** @description What the payer's browser is to post. */
+            checkout: components["schemas"]["CheckoutForm"];
+            /** @description The payment. */
+            payment: components["schemas"]["Payment"];
+        };
         /**
          * @description The width of a series' points.
          * @enum {string}
          */
         Bucketing: "hour" | "day";
+        /** @description Why an administrator does it: kept with the event. */
+        ChargebackNote: {
+            /**
+             * @description A sentence or a case number, without personal data.
+             * @example case 4711 of the bank
+             */
+            reason: string;
+        };
         /** @description An address to be checked. */
         CheckRequest: {
             /**
@@ -964,6 +1339,69 @@ export interface components {
              */
             validated_at: string | null;
         };
+        /** @description A field of a form. */
+        CheckoutField: {
+            /** @description Its name. */
+            name: string;
+            /** @description Its value, not yet escaped for HTML. */
+            value: string;
+        };
+        /**
+         * @description A form for a browser: post the fields in this order, as `application/x-www-form-urlencoded`. They are signed, so nothing may be
+         *     changed.
+         */
+        CheckoutForm: {
+            /** @description The fields. */
+            fields: components["schemas"]["CheckoutField"][];
+            /**
+             * @description Where to.
+             * @example https://www.payfast.co.za/eng/process
+             */
+            url: string;
+        };
+        /** @description A checkout. */
+        CheckoutMade: {
+            /**
+             * @description Where it is paid: a page with Paddle.js. That a browser comes back from there proves nothing; the credits come when Paddle
+             *     says that the transaction is completed.
+             */
+            checkout_url: string;
+            /**
+             * Format: int64
+             * @description Credits that it buys.
+             */
+            credits: number;
+            /** @description Paddle's transaction; the purchase has it as `transaction_id`. */
+            transaction_id: string;
+        };
+        /** @description What the payer has back, or asks back, of a lot. */
+        Claim: {
+            /**
+             * Format: int64
+             * @description How much of the lot it is about.
+             */
+            asked: number;
+            /**
+             * Format: int64
+             * @description How much of that was taken out of the lot.
+             */
+            taken: number;
+        };
+        /** @description A payment after its chargeback or the reversal of it. */
+        Claimed: {
+            /**
+             * Format: int64
+             * @description How much of that was spent before, in cents: the wallet owes it, and pays for nothing until it has it.
+             */
+            owed: number;
+            /** @description The payment. */
+            payment: components["schemas"]["Payment"];
+            /**
+             * Format: int64
+             * @description How much of it is taken back by now, in cents.
+             */
+            taken_back: number;
+        };
         /** @description A column, by its name or by its number from 1. */
         ColumnChoice: string | number;
         /** @description A new invitation, with its token. */
@@ -975,6 +1413,43 @@ export interface components {
         CreatedKey: components["schemas"]["ApiKey"] & {
             /** @description The key itself. It is not kept and cannot be shown again. */
             token: string;
+        };
+        /** @description Credits without their lots. */
+        CreditOverview: {
+            balance: ({
+                /**
+                 * Format: int64
+                 * @description Free to use. Below zero after a chargeback of what was spent: nothing can be spent until it is above zero again.
+                 */
+                available?: number;
+                /**
+                 * Format: int64
+                 * @description Taken back because its payment was refunded or charged back.
+                 */
+                clawed?: number;
+                /**
+                 * Format: int64
+                 * @description Not used in time.
+                 */
+                expired?: number;
+                /**
+                 * Format: int64
+                 * @description Ever granted.
+                 */
+                granted?: number;
+                /**
+                 * Format: int64
+                 * @description Set aside for work under way.
+                 */
+                held?: number;
+                /**
+                 * Format: int64
+                 * @description Charged.
+                 */
+                spent?: number;
+            } & Record<string, never>) | null;
+            /** @description True when few are available. */
+            low: boolean | null;
         };
         /** @description What the task costs. */
         CreditUse: {
@@ -1003,6 +1478,11 @@ export interface components {
              */
             low_below: number;
         };
+        /**
+         * @description A currency (ISO 4217).
+         * @example ZAR
+         */
+        Currency: string;
         /** @description Something that happened to an entity. Stored beside the entity, shown in its timeline, and dispatched to subscribers' queues. */
         DomainEvent: {
             /** @description Who or what caused it: a user's or key's id, or the processor's name. */
@@ -1035,18 +1515,18 @@ export interface components {
          * @enum {string}
          */
         EmailSyntaxError: "empty" | "invisible_character" | "bidi_character" | "control_character" | "mailto" | "angle_brackets" | "quoted" | "comment" | "white_space" | "missing_at" | "multiple_at" | "local_empty" | "local_too_long" | "local_dot_start" | "local_dot_end" | "local_dot_double" | "local_character" | "domain_empty" | "address_literal" | "domain_dot_start" | "domain_dot_end" | "domain_dot_double" | "domain_character" | "domain_hyphen_start" | "domain_hyphen_end" | "domain_label_too_long" | "domain_idn" | "domain_too_long" | "domain_no_dot" | "tld_numeric" | "address_too_long";
-        /** @description One entry: so many credits from one account to another, and why. Never changed, never deleted. */
+        /** @description One entry: so much from one account to another, and why. Never changed, never deleted. */
         Entry: {
+            /**
+             * Format: int64
+             * @description How much.
+             */
+            amount: number;
             /**
              * Format: date-time
              * @description When.
              */
             at: string;
-            /**
-             * Format: int64
-             * @description How many.
-             */
-            credits: number;
             /** @description Account debited. */
             from: string;
             /** @description Its id; later entries sort later. */
@@ -1055,7 +1535,7 @@ export interface components {
             kind: components["schemas"]["EntryKind"];
             /** @description The lots it touches. */
             lots: components["schemas"]["Allocation"][];
-            /** @description The task, check or grant behind it. */
+            /** @description The task, check, order, grant or payment behind it. */
             reference: string;
             /** @description Account credited. */
             to: string;
@@ -1069,7 +1549,7 @@ export interface components {
          * @description What an entry does.
          * @enum {string}
          */
-        EntryKind: "grant" | "hold" | "settle" | "refund" | "charge";
+        EntryKind: "grant" | "hold" | "settle" | "void" | "charge" | "refund" | "claw_back" | "chargeback" | "give_back" | "expire";
         /** @description A receipt. It has no personal data. */
         Erasure: {
             /**
@@ -1170,10 +1650,10 @@ export interface components {
             pointer: string;
         };
         /**
-         * @description Where granted credits come from. Together with the source id it is unique: a grant happens once (V12).
+         * @description Where a grant comes from. Together with the source id it is unique: a grant happens once (V12).
          * @enum {string}
          */
-        GrantSource: "signup" | "manual";
+        GrantSource: "signup" | "manual" | "purchase" | "top_up";
         /** @description The state of the system. */
         HealthReport: {
             /**
@@ -1193,6 +1673,64 @@ export interface components {
             /** @description What is running. */
             version: string;
         };
+        /** @description A call that was kept. */
+        InboundCall: {
+            /** @description The provider's own id of the event, if it was accepted. */
+            event_id?: string | null;
+            /** @description The provider's name for what happened. */
+            event_type?: string | null;
+            /** @description The header fields that explain it. */
+            headers: {
+                [key: string]: string;
+            };
+            /** @description Its id. */
+            id: components["schemas"]["InboundId"];
+            /**
+             * Format: date-time
+             * @description When it was last acted on with another outcome than before.
+             */
+            processed_at?: string | null;
+            /** @description Who called. */
+            provider: components["schemas"]["Provider"];
+            /** @description Why, if there is more to say. */
+            reason?: string | null;
+            /**
+             * Format: date-time
+             * @description When it came.
+             */
+            received_at: string;
+            /**
+             * Format: int64
+             * @description How often the provider sent the same event again.
+             */
+            repeats?: number;
+            /** @description SHA-256 of the body as it came, in hexadecimal. */
+            sha256: string;
+            /**
+             * Format: int64
+             * @description Octets of the body as it came.
+             */
+            size: number;
+            /** @description Where it came from. */
+            source?: string | null;
+            /** @description Where it stands. */
+            status: components["schemas"]["Status"];
+        };
+        /** @description A call with its body. */
+        InboundDetail: components["schemas"]["InboundCall"] & {
+            /** @description The body, or as much of it as was kept; other octets than UTF-8 are replaced. */
+            body: string;
+            /**
+             * Format: int64
+             * @description Octets of the body that were kept.
+             */
+            kept: number;
+        };
+        /**
+         * @description A call of a payment provider.
+         * @example inb_01j9z3k5m8n2p4q6r7s8t9v0wx
+         */
+        InboundId: string;
         /** @description An invitation, without its token. */
         Invitation: {
             /**
@@ -1320,32 +1858,53 @@ export interface components {
          * @example key_01j9z3k5m8n2p4q6r7s8t9v0wx
          */
         KeyId: string;
-        /** @description Granted credits, and how many of them are left. */
+        /** @description What was granted at once, and how much of it is left. */
         Lot: {
             /**
              * Format: int64
-             * @description Credits granted.
+             * @description How much was granted.
              */
-            credits: number;
+            amount: number;
+            /** @description Chargebacks by the payer's bank: they take all that did not expire. */
+            chargeback?: components["schemas"]["Claim"];
+            /**
+             * Format: int64
+             * @description How much expired.
+             */
+            expired?: number;
+            /**
+             * Format: date-time
+             * @description From when on it is worth nothing, if ever.
+             */
+            expires_at?: string | null;
             /**
              * Format: date-time
              * @description When.
              */
             granted_at: string;
-            /** @description Its id; older lots sort first and are spent first. */
+            /** @description Its id; older lots sort first. */
             id: components["schemas"]["LotId"];
+            /** @description What was bought, in words. */
+            name?: string | null;
+            /**
+             * Format: int32
+             * @description Lots of a lower number are spent first; then the one that expires first; then the older.
+             */
+            priority: number;
+            /** @description Refunds by the merchant: they take no more than is left, and the rest if it comes back. */
+            refund?: components["schemas"]["Claim"];
             /**
              * Format: int64
-             * @description Credits neither held nor spent.
+             * @description Neither held nor spent, expired nor taken back. Below zero if more was charged back than was left: that is owed.
              */
             remaining: number;
             /** @description Where from. */
             source: components["schemas"]["GrantSource"];
-            /** @description Which signup or the like. */
+            /** @description Which signup, purchase or the like. */
             source_id: string;
         };
         /**
-         * @description A lot of granted credits.
+         * @description A lot of what was granted.
          * @example lot_01j9z3k5m8n2p4q6r7s8t9v0wx
          */
         LotId: string;
@@ -1396,6 +1955,20 @@ export interface components {
             /** @description The person. */
             user: components["schemas"]["UserId"];
         };
+        /** @description What is to be bought. */
+        NewCheckout: {
+            /**
+             * @description A price of Paddle's that is sold here.
+             * @example pri_01gsz8x8sawmvhz1pv30nge1ke
+             */
+            price_id: string;
+            /**
+             * Format: int32
+             * @description How many of it; one unless given.
+             * @default 1
+             */
+            quantity: number;
+        };
         /** @description An invitation to be made. */
         NewInvitation: {
             /**
@@ -1420,6 +1993,17 @@ export interface components {
             name: string;
             /** @description What it may do; nothing that its maker may not. */
             scopes: components["schemas"]["Scope"][];
+        };
+        /** @description A payment to be begun. */
+        NewPayment: {
+            /**
+             * Format: int64
+             * @description How much, in cents: from R5.00 to R50,000.00.
+             * @example 10000
+             */
+            amount: number;
+            /** @description Of which currency: PayFast takes rand only. */
+            currency?: components["schemas"]["Currency"];
         };
         /** @description A role to be given. */
         NewRole: {
@@ -1473,6 +2057,20 @@ export interface components {
              * @example Marketing
              */
             name: string;
+        };
+        /** @description Usage, recent tasks and credits. */
+        Overview: {
+            credits: components["schemas"]["CreditOverview"] | null;
+            /** @description The newest tasks. */
+            tasks: components["schemas"]["Task"][] | null;
+            /**
+             * @description What the upstream verification API did not give: JSON Pointers to members that are null for that reason, not into elements of lists, which have their own. Only there if it is not empty; never without an upstream.
+             * @example [
+             *       "/file_name"
+             *     ]
+             */
+            unavailable?: string[];
+            usage: components["schemas"]["Usage"] | null;
         };
         /** @description One page of a list. */
         Page_ApiKey: {
@@ -1546,15 +2144,15 @@ export interface components {
             /** @description The rows. */
             data: {
                 /**
+                 * Format: int64
+                 * @description How much.
+                 */
+                amount: number;
+                /**
                  * Format: date-time
                  * @description When.
                  */
                 at: string;
-                /**
-                 * Format: int64
-                 * @description How many.
-                 */
-                credits: number;
                 /** @description Account debited. */
                 from: string;
                 /** @description Its id; later entries sort later. */
@@ -1563,10 +2161,58 @@ export interface components {
                 kind: components["schemas"]["EntryKind"];
                 /** @description The lots it touches. */
                 lots: components["schemas"]["Allocation"][];
-                /** @description The task, check or grant behind it. */
+                /** @description The task, check, order, grant or payment behind it. */
                 reference: string;
                 /** @description Account credited. */
                 to: string;
+            }[];
+            /** @description Where the next page starts; absent on the last. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_InboundCall: {
+            /** @description The rows. */
+            data: {
+                /** @description The provider's own id of the event, if it was accepted. */
+                event_id?: string | null;
+                /** @description The provider's name for what happened. */
+                event_type?: string | null;
+                /** @description The header fields that explain it. */
+                headers: {
+                    [key: string]: string;
+                };
+                /** @description Its id. */
+                id: components["schemas"]["InboundId"];
+                /**
+                 * Format: date-time
+                 * @description When it was last acted on with another outcome than before.
+                 */
+                processed_at?: string | null;
+                /** @description Who called. */
+                provider: components["schemas"]["Provider"];
+                /** @description Why, if there is more to say. */
+                reason?: string | null;
+                /**
+                 * Format: date-time
+                 * @description When it came.
+                 */
+                received_at: string;
+                /**
+                 * Format: int64
+                 * @description How often the provider sent the same event again.
+                 */
+                repeats?: number;
+                /** @description SHA-256 of the body as it came, in hexadecimal. */
+                sha256: string;
+                /**
+                 * Format: int64
+                 * @description Octets of the body as it came.
+                 */
+                size: number;
+                /** @description Where it came from. */
+                source?: string | null;
+                /** @description Where it stands. */
+                status: components["schemas"]["Status"];
             }[];
             /** @description Where the next page starts; absent on the last. */
             next_cursor?: string | null;
@@ -1680,6 +2326,44 @@ export interface components {
                 role: components["schemas"]["Role"];
                 /** @description The person. */
                 user: components["schemas"]["UserId"];
+            }[];
+            /** @description Where the next page starts; absent on the last. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_Purchase: {
+            /** @description The rows. */
+            data: {
+                /** @description Charged back, in credits. */
+                chargeback: components["schemas"]["Claim"];
+                /**
+                 * Format: int64
+                 * @description Credits bought.
+                 */
+                credits: number;
+                /**
+                 * Format: date-time
+                 * @description From when on they are worth nothing, if ever.
+                 */
+                expires_at?: string | null;
+                /**
+                 * Format: date-time
+                 * @description When they were granted.
+                 */
+                granted_at: string;
+                /** @description The lot of credits that it bought. */
+                lot: components["schemas"]["LotId"];
+                /** @description What was bought, in words. */
+                name?: string | null;
+                /** @description Refunded, in credits: `asked` by the refund, `taken` out of the lot. */
+                refund: components["schemas"]["Claim"];
+                /**
+                 * Format: int64
+                 * @description Of which so many are neither used nor gone. Below zero: so many are owed.
+                 */
+                remaining: number;
+                /** @description The provider's transaction. */
+                transaction_id: string;
             }[];
             /** @description Where the next page starts; absent on the last. */
             next_cursor?: string | null;
@@ -1818,6 +2502,40 @@ export interface components {
             /** @description Where the next page starts; absent on the last. */
             next_cursor?: string | null;
         };
+        /** @description A payment, as its payer sees it. */
+        Payment: {
+            /**
+             * Format: int64
+             * @description How much, in cents.
+             */
+            amount: number;
+            /**
+             * Format: date-time
+             * @description When it was known to be paid.
+             */
+            completed_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was begun.
+             */
+            created_at: string;
+            /** @description Of which currency. */
+            currency: components["schemas"]["Currency"];
+            /** @description Its id. */
+            id: components["schemas"]["PaymentId"];
+            /** @description How far it is. */
+            state: components["schemas"]["PaymentState"];
+        };
+        /**
+         * @description A payment into a wallet.
+         * @example pay_01j9z3k5m8n2p4q6r7s8t9v0wx
+         */
+        PaymentId: string;
+        /**
+         * @description How far a payment is.
+         * @enum {string}
+         */
+        PaymentState: "pending" | "cancelled" | "failed" | "complete" | "charged_back";
         /** @description An error: RFC 9457 problem details. */
         ProblemDocument: {
             /** @description This occurrence, for people. */
@@ -1838,6 +2556,44 @@ export interface components {
              * @example https://piecework.example/problems/insufficient-credits
              */
             type: string;
+        };
+        /**
+         * @description Who calls.
+         * @enum {string}
+         */
+        Provider: "paddle" | "payfast";
+        /** @description A purchase of credits (V14). */
+        Purchase: {
+            /** @description Charged back, in credits. */
+            chargeback: components["schemas"]["Claim"];
+            /**
+             * Format: int64
+             * @description Credits bought.
+             */
+            credits: number;
+            /**
+             * Format: date-time
+             * @description From when on they are worth nothing, if ever.
+             */
+            expires_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When they were granted.
+             */
+            granted_at: string;
+            /** @description The lot of credits that it bought. */
+            lot: components["schemas"]["LotId"];
+            /** @description What was bought, in words. */
+            name?: string | null;
+            /** @description Refunded, in credits: `asked` by the refund, `taken` out of the lot. */
+            refund: components["schemas"]["Claim"];
+            /**
+             * Format: int64
+             * @description Of which so many are neither used nor gone. Below zero: so many are owed.
+             */
+            remaining: number;
+            /** @description The provider's transaction. */
+            transaction_id: string;
         };
         /** @description What waits in a queue, about. */
         QueueReport: {
@@ -1927,6 +2683,11 @@ export interface components {
          * @enum {string}
          */
         SmtpOutcome: "deliverable" | "catch_all" | "no_such_mailbox" | "disabled" | "full_inbox" | "greylisted" | "sender_blocked" | "no_answer";
+        /**
+         * @description Where a call stands.
+         * @enum {string}
+         */
+        Status: "bad_signature" | "stale" | "too_large" | "malformed" | "received" | "applied" | "ignored" | "parked" | "failed";
         /** @description A verification task. */
         Task: {
             /**
@@ -2060,6 +2821,20 @@ export interface components {
             status: string;
             /** @description What is running. */
             version: string;
+        };
+        /** @description An entry and what it hangs together with, from the payment to the refund. */
+        Trail: {
+            /**
+             * @description The entries with the same reference, oldest first: hold, settle and void of a task; grant, claw back and give back of a
+             *     payment.
+             */
+            entries: components["schemas"]["Entry"][];
+            /** @description The entry. */
+            entry: components["schemas"]["Entry"];
+            /** @description The lots it touches; `source` and `source_id` say which payment, signup or gift each came from. */
+            lots: components["schemas"]["Lot"][];
+            /** @description Where the next page of `entries` starts; absent on the last. */
+            next_cursor?: string | null;
         };
         /** @description Whom the ownership goes to. */
         Transfer: {
@@ -2244,6 +3019,15 @@ export interface components {
             /** @description Whether it is an address. */
             valid: boolean | null;
         };
+        /** @description A user's money in one currency, in cents. */
+        Wallet: {
+            /** @description By account; `available` is what can be spent. */
+            balance: components["schemas"]["Balance"];
+            /** @description Which currency. */
+            currency: components["schemas"]["Currency"];
+            /** @description What moved it, newest first. */
+            transactions: components["schemas"]["Page_Entry"];
+        };
         /** @description A workspace, as one of its members sees it. */
         Workspace: {
             /**
@@ -2281,14 +3065,23 @@ export type Acceptance = components['schemas']['Acceptance'];
 export type Allocation = components['schemas']['Allocation'];
 export type ApiKey = components['schemas']['ApiKey'];
 export type Balance = components['schemas']['Balance'];
+export type Begun = components['schemas']['Begun'];
 export type Bucketing = components['schemas']['Bucketing'];
+export type ChargebackNote = components['schemas']['ChargebackNote'];
 export type CheckRequest = components['schemas']['CheckRequest'];
 export type Checked = components['schemas']['Checked'];
+export type CheckoutField = components['schemas']['CheckoutField'];
+export type CheckoutForm = components['schemas']['CheckoutForm'];
+export type CheckoutMade = components['schemas']['CheckoutMade'];
+export type Claim = components['schemas']['Claim'];
+export type Claimed = components['schemas']['Claimed'];
 export type ColumnChoice = components['schemas']['ColumnChoice'];
 export type CreatedInvitation = components['schemas']['CreatedInvitation'];
 export type CreatedKey = components['schemas']['CreatedKey'];
+export type CreditOverview = components['schemas']['CreditOverview'];
 export type CreditUse = components['schemas']['CreditUse'];
 export type Credits = components['schemas']['Credits'];
+export type Currency = components['schemas']['Currency'];
 export type DomainEvent = components['schemas']['DomainEvent'];
 export type EmailSyntaxError = components['schemas']['EmailSyntaxError'];
 export type Entry = components['schemas']['Entry'];
@@ -2304,6 +3097,9 @@ export type ExportState = components['schemas']['ExportState'];
 export type Fault = components['schemas']['Fault'];
 export type GrantSource = components['schemas']['GrantSource'];
 export type HealthReport = components['schemas']['HealthReport'];
+export type InboundCall = components['schemas']['InboundCall'];
+export type InboundDetail = components['schemas']['InboundDetail'];
+export type InboundId = components['schemas']['InboundId'];
 export type Invitation = components['schemas']['Invitation'];
 export type InvitationId = components['schemas']['InvitationId'];
 export type InvitationState = components['schemas']['InvitationState'];
@@ -2318,22 +3114,32 @@ export type MailProvider = components['schemas']['MailProvider'];
 export type Me = components['schemas']['Me'];
 export type MeChanges = components['schemas']['MeChanges'];
 export type Member = components['schemas']['Member'];
+export type NewCheckout = components['schemas']['NewCheckout'];
 export type NewInvitation = components['schemas']['NewInvitation'];
 export type NewKey = components['schemas']['NewKey'];
+export type NewPayment = components['schemas']['NewPayment'];
 export type NewRole = components['schemas']['NewRole'];
 export type NewTask = components['schemas']['NewTask'];
 export type NewUpload = components['schemas']['NewUpload'];
 export type NewWorkspace = components['schemas']['NewWorkspace'];
+export type Overview = components['schemas']['Overview'];
 export type PageApiKey = components['schemas']['Page_ApiKey'];
 export type PageDomainEvent = components['schemas']['Page_DomainEvent'];
 export type PageEntry = components['schemas']['Page_Entry'];
+export type PageInboundCall = components['schemas']['Page_InboundCall'];
 export type PageInvitation = components['schemas']['Page_Invitation'];
 export type PageJob = components['schemas']['Page_Job'];
 export type PageMember = components['schemas']['Page_Member'];
+export type PagePurchase = components['schemas']['Page_Purchase'];
 export type PageTask = components['schemas']['Page_Task'];
 export type PageTaskEvent = components['schemas']['Page_TaskEvent'];
 export type PageWorkspace = components['schemas']['Page_Workspace'];
+export type Payment = components['schemas']['Payment'];
+export type PaymentId = components['schemas']['PaymentId'];
+export type PaymentState = components['schemas']['PaymentState'];
 export type ProblemDocument = components['schemas']['ProblemDocument'];
+export type Provider = components['schemas']['Provider'];
+export type Purchase = components['schemas']['Purchase'];
 export type QueueReport = components['schemas']['QueueReport'];
 export type Refresh = components['schemas']['Refresh'];
 export type Role = components['schemas']['Role'];
@@ -2342,6 +3148,7 @@ export type RowError = components['schemas']['RowError'];
 export type Scope = components['schemas']['Scope'];
 export type SignedIn = components['schemas']['SignedIn'];
 export type SmtpOutcome = components['schemas']['SmtpOutcome'];
+export type Status = components['schemas']['Status'];
 export type Task = components['schemas']['Task'];
 export type TaskEvent = components['schemas']['TaskEvent'];
 export type TaskId = components['schemas']['TaskId'];
@@ -2349,6 +3156,7 @@ export type TaskProblem = components['schemas']['TaskProblem'];
 export type TaskSource = components['schemas']['TaskSource'];
 export type TaskState = components['schemas']['TaskState'];
 export type ThinReport = components['schemas']['ThinReport'];
+export type Trail = components['schemas']['Trail'];
 export type Transfer = components['schemas']['Transfer'];
 export type Upload = components['schemas']['Upload'];
 export type UploadRequest = components['schemas']['UploadRequest'];
@@ -2362,6 +3170,7 @@ export type VerificationServer = components['schemas']['VerificationServer'];
 export type VerificationStatus = components['schemas']['VerificationStatus'];
 export type VerificationSubStatus = components['schemas']['VerificationSubStatus'];
 export type VerificationSyntax = components['schemas']['VerificationSyntax'];
+export type Wallet = components['schemas']['Wallet'];
 export type Workspace = components['schemas']['Workspace'];
 export type WorkspaceId = components['schemas']['WorkspaceId'];
 export type $defs = Record<string, never>;
@@ -2501,6 +3310,59 @@ export interface operations {
             };
         };
     };
+    getTrail: {
+        parameters: {
+            query?: {
+                /** @description Rows a page; 50 unless given, 200 at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. Good for 24 hours, for the same caller and filter. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The entry. */
+                id: components["schemas"]["EntryId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The trail. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trail"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     listCreditHistory: {
         parameters: {
             query?: {
@@ -2522,6 +3384,316 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_Entry"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    listPurchases: {
+        parameters: {
+            query?: {
+                /** @description Rows a page; 50 unless given, 200 at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. Good for 24 hours, for the same caller and filter. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of purchases. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Purchase"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    listInbound: {
+        parameters: {
+            query: {
+                /** @description Who called. */
+                provider: components["schemas"]["Provider"];
+                /** @description Only calls that stand so. */
+                status?: components["schemas"]["Status"];
+                /** @description Rows a page; 50 unless given, 200 at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. Good for 24 hours, for the same caller and filter. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of calls. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_InboundCall"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    getInbound: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The call. */
+                id: components["schemas"]["InboundId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The call. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InboundDetail"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    replayInbound: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The call. */
+                id: components["schemas"]["InboundId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The call, on its way. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InboundCall"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    chargeBack: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe for 24 hours. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description The payment. */
+                id: components["schemas"]["PaymentId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChargebackNote"];
+            };
+        };
+        responses: {
+            /** @description The payment, charged back. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Claimed"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    reverseChargeback: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe for 24 hours. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description The payment. */
+                id: components["schemas"]["PaymentId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChargebackNote"];
+            };
+        };
+        responses: {
+            /** @description The payment, complete again. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Claimed"];
                 };
             };
             /** @description The quota of the user or of the address is used up. */
@@ -3482,6 +4654,351 @@ export interface operations {
             };
         };
     };
+    getOverview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The overview. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    createPaddleCheckout: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe for 24 hours. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCheckout"];
+            };
+        };
+        responses: {
+            /** @description The checkout. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CheckoutMade"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    cancelPayment: {
+        parameters: {
+            query?: {
+                /** @description The payment; what is no id of one is left out of the page. */
+                payment_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    initiatePayment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe for 24 hours. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPayment"];
+            };
+        };
+        responses: {
+            /** @description The payment and its form. */
+            201: {
+                headers: {
+                    location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Begun"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    takeItn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The fields, signed in the order sent. */
+        requestBody: {
+            content: {
+                "application/x-www-form-urlencoded": string;
+            };
+        };
+        responses: {
+            /** @description Kept. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    returnFromPayment: {
+        parameters: {
+            query?: {
+                /** @description The payment; what is no id of one is left out of the page. */
+                payment_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    getPayment: {
+        parameters: {
+            query: {
+                /**
+                 * @description The payment's id.
+                 * @example pay_01j9z3k5m8n2p4q6r7s8t9v0wx
+                 */
+                payment_id: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The payment. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Payment"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     getThinHealth: {
         parameters: {
             query?: never;
@@ -4134,6 +5651,107 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Checked"];
                 };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    getWallet: {
+        parameters: {
+            query?: {
+                /** @description Rows a page; 50 unless given, 200 at most. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. Good for 24 hours, for the same caller and filter. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The wallet, with a page of its transactions. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Wallet"];
+                };
+            };
+            /** @description The quota of the user or of the address is used up. */
+            429: {
+                headers: {
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    ratelimit?: string;
+                    /** @description draft-ietf-httpapi-ratelimit-headers; every answer has it. */
+                    "ratelimit-policy"?: string;
+                    /** @description Seconds until there is more. */
+                    "retry-after"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    "x-correlation-id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    takePaddle: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description `ts=<seconds>;h1=<hex>`: HMAC-SHA256 of time and body. */
+                "paddle-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The event, as Paddle describes it. */
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Kept. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The quota of the user or of the address is used up. */
             429: {

@@ -28,6 +28,7 @@ impl Deps for Overviews {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CreditOverview {
     /// By account.
+    #[schema(inline)]
     pub balance: Balance,
     /// True when few are available.
     pub low: bool,

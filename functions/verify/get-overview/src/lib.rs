@@ -6,7 +6,7 @@ use web::prelude::*;
 
 /// This function's endpoint.
 pub fn endpoint() -> Endpoint<Overviews> {
-    web::endpoint!(get_overview)
+    web::endpoint!(get_overview, verify::UPSTREAM)
 }
 
 /// Usage of the last thirty days, the newest tasks, and credits.
