@@ -230,9 +230,11 @@ fn what_is_costly_or_worth_guessing_at_is_under_the_strict_rate_limits_and_every
     let mut strict = 0;
     for (path, item) in described["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
-            let guarded = ["/v1/verify", "/v1/ai/", "/v1/auth/"].iter().any(|p| match p.strip_suffix('/') {
-                Some(_) => path.starts_with(p),
-                None => path == p,
+            let guarded = ["/v1/verify", "/v1/me/export", "/v1/ai/", "/v1/auth/"].iter().any(|p| {
+                match p.strip_suffix('/') {
+                    Some(_) => path.starts_with(p),
+                    None => path == p,
+                }
             });
             let class = if guarded { "strict" } else { "standard" };
             assert_eq!(operation["x-rate-limit"], class, "{method} {path}");
