@@ -143,6 +143,8 @@ impl Billing {
                     for index in ["gsi1pk", "gsi2pk"] {
                         let rest = record[index].as_str().and_then(|place| place.strip_prefix(own));
                         if let Some(rest) = rest {
+                            // A signup is referred to by its user.
+                            let rest = if rest.starts_with("#REF#usr_") { "#REF#erased" } else { rest };
                             record[index] = format!("{other}{rest}").into();
                         }
                     }
@@ -184,6 +186,8 @@ impl Billing {
         let mut transaction = Transaction::new();
         transaction.delete_if("payment", &self.table, &before, Cond::eq("version", version));
         transaction.create("pseudonym", &self.table, &payment.stored());
+        // Its events told what it says, and whose it was.
+        self.table.delete_found(Query::partition(&before.pk).prefix("EVENT#")).await?;
         match transaction.commit().await {
             Ok(()) => Ok(true),
             Err(CommitError::Refused { label: "payment" | "pseudonym", .. }) => Ok(false),

@@ -118,7 +118,7 @@ fn an_export_has_all_that_is_the_users_and_nothing_of_anybody_else() {
         let mut ledger = rows(&files, &format!("billing/{own}/ledger.json"));
         let lines = String::from_utf8(files[&format!("billing/{own}/ledger.csv")].clone()).unwrap();
         assert_eq!(lines.lines().count(), ledger.len() + 1);
-        assert_eq!(lines.lines().next(), Some("id,at,kind,from,to,credits,reference"));
+        assert_eq!(lines.lines().next(), Some("id,at,kind,from,to,amount,reference"));
         assert!(lines.lines().nth(1).unwrap().contains(",grant,granted,available,10000,"), "{lines}");
         ledger.reverse();
         assert_eq!(ledger, app.all("/v1/account/credits/history", 200).await);
