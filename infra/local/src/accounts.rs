@@ -92,9 +92,7 @@ impl Accounts {
         email: Option<&str>,
         scopes: &[Scope],
     ) -> Result<NewAccount, Error> {
-        let failed = |e: account::Error| Error::Seed(e.to_string());
-        let new = NewUser { user: UserId::new(), name: name.to_owned(), email: email.map(str::to_owned) };
-        let made = self.account.provision(&self.billing, &new).await.map_err(failed)?;
+        let made = self.account.provision(&self.billing, &user(name, email)).await.map_err(failed)?;
         self.with_key(made.user, made.workspace, name, scopes).await
     }
 
@@ -109,8 +107,7 @@ impl Accounts {
         email: Option<&str>,
         scopes: &[Scope],
     ) -> Result<NewAccount, Error> {
-        let failed = |e: account::Error| Error::Seed(e.to_string());
-        let new = NewUser { user: UserId::new(), name: name.to_owned(), email: email.map(str::to_owned) };
+        let new = user(name, email);
         let workspace = self.account.provision_identity(&self.billing, &new, issuer, subject).await;
         self.with_key(new.user, workspace.map_err(failed)?, name, scopes).await
     }
@@ -123,8 +120,8 @@ impl Accounts {
         scopes: &[Scope],
     ) -> Result<NewAccount, Error> {
         let key = NewKey { name: name.to_owned(), scopes: scopes.to_vec(), expires_at: None };
-        let key = self.account.create_key(user, workspace, key).await;
-        Ok(NewAccount { user, workspace, key: key.map_err(|e| Error::Seed(e.to_string()))? })
+        let key = self.account.create_key(user, workspace, key).await.map_err(failed)?;
+        Ok(NewAccount { user, workspace, key })
     }
 
     /// Gives credits by hand; `false` if this source id has had its grant.
@@ -161,4 +158,13 @@ impl Accounts {
     pub fn billing(&self) -> &Billing {
         &self.billing
     }
+}
+
+/// Somebody new.
+fn user(name: &str, email: Option<&str>) -> NewUser {
+    NewUser { user: UserId::new(), name: name.to_owned(), email: email.map(str::to_owned) }
+}
+
+fn failed(error: account::Error) -> Error {
+    Error::Seed(error.to_string())
 }
