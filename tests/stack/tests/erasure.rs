@@ -306,7 +306,7 @@ fn erasing_and_exporting_much_takes_no_more_memory_than_a_page_of_it() {
         let operator = Operator::of(&stack);
         let (own, padding) = (format!("WSP#{}", app.workspace), "x".repeat(1000));
         let entry = json!({
-            "kind": "charge", "from": "available", "to": "spent", "credits": 0, "reference": padding, "lots": [],
+            "kind": "charge", "from": "available", "to": "spent", "amount": 0, "reference": padding, "lots": [],
             "at": "2026-11-20T00:00:00Z",
         });
         let event = json!({ "note": padding });
