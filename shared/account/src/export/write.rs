@@ -130,7 +130,7 @@ impl Exporter {
             }
             match transaction.commit().await {
                 Err(CommitError::Refused { label: "export", .. }) => {
-                    self.exports.forget(user, order.export).await?;
+                    self.exports.forget_parts(user, order.export).await?;
                     return Ok(());
                 }
                 outcome => outcome?,

@@ -2,6 +2,7 @@
 
 mod account;
 mod payfast;
+mod personal;
 
 use std::time::Duration;
 
@@ -14,7 +15,6 @@ use serde_json::{Value, json};
 
 use crate::{
     chaos::outcome::settled,
-    export::ready,
     paddle::Till,
     support::{Answer, App, Operator, until},
 };
@@ -22,19 +22,6 @@ use crate::{
 /// The processors behind the queues.
 const PROCESSORS: [&str; 4] =
     ["verify-split-list", "verify-check-chunk", "verify-finish-task", "verify-record-usage"];
-
-/// The processors that take part in an erasure.
-const ERASERS: [&str; 5] = [
-    "account-erase-user",
-    "account-erase-workspace",
-    "account-record-erasure",
-    "billing-erase-workspace",
-    "verify-erase-workspace",
-];
-
-/// The processors that take part in an export.
-const EXPORTERS: [&str; 4] =
-    ["account-export-user", "billing-export-workspace", "verify-export-workspace", "account-build-export"];
 
 /// How often the SDK makes a call before it gives up.
 const ATTEMPTS: u32 = 3;
@@ -313,49 +300,14 @@ impl<'a> Tour<'a> {
         }
     }
 
-    /// A user with a list and no workspace but their own takes their data along, and ends.
-    async fn erasure(&mut self) {
-        let app = App::person(self.stack, Some("eve@example.com")).await;
-        app.finished(&app.task(&["ada@gmail.com"]).await).await;
-        settled(&self.app).await;
-        let key = async |fresh: bool| match fresh {
-            true => app.narrowed(&["personal"]).await,
-            false => app.holding(&app.key),
-        };
-        let request = key(self.fresh_keys).await.request(Method::POST, "/v1/me/export");
-        let asked = self.send("POST /v1/me/export", "", request).await;
-        let location = asked.header("location").unwrap().to_owned();
-        ready(&app, &location).await;
-        settled(&self.app).await;
-        for function in EXPORTERS {
-            self.take(&format!("{function}, a user with one list"), function);
-        }
-        let request = key(self.fresh_keys).await.request(Method::POST, "/v1/me/export");
-        let again = self.send("POST /v1/me/export", "after another", request).await.json();
-        ready(&app, &format!("/v1/me/exports/{}", again["id"].as_str().unwrap())).await;
-        settled(&self.app).await;
-        let request = key(self.fresh_keys).await.request(Method::GET, &location);
-        let export = self.send("GET /v1/me/exports/{id}", "", request).await.json();
-        let zip = self.app.elsewhere(Method::GET, export["url"].as_str().unwrap());
-        assert_eq!(self.app.send(zip).await.status, 200);
-        let request = key(self.fresh_keys).await.request(Method::DELETE, "/v1/me");
-        let receipt = self.send("DELETE /v1/me", "", request).await.json();
-        let path = erased(&app, &receipt).await;
-        settled(&self.app).await;
-        for function in ERASERS {
-            self.take(&format!("{function}, a user with one list"), function);
-        }
-        let request = self.app.anonymous(Method::GET, &path);
-        self.send("GET /v1/erasures/{id}", "", request).await;
+    fn rule(&self, function: &str, nth: u32, times: u32, fault: Fault) -> Trigger {
+        self.stack.gate().arm(Rule { function: function.to_owned(), nth, times, fault })
     }
 
     /// What few requests do, for the grants that they need.
     pub async fn odds_and_ends(&self) {
-        let (app, gate) = (&self.app, self.stack.gate());
-        let operator = Operator::of(self.stack);
-        let rule = |function: &str, nth, times, fault| {
-            gate.arm(Rule { function: function.to_owned(), nth, times, fault })
-        };
+        let (app, operator) = (&self.app, Operator::of(self.stack));
+        let rule = |function, nth, times, fault| self.rule(function, nth, times, fault);
         let slow = |function| rule(function, 1, 1, Fault::Delay(Duration::from_secs(3)));
         let sweep = async |id: &str| {
             operator.let_the_sweep_come(app, id).await;
@@ -396,50 +348,7 @@ impl<'a> Tour<'a> {
         app.finished(&id).await;
         until("the failures", || async { failures.iter().all(Trigger::hit).then_some(()) }).await;
         settled(app).await;
-        // Two users end who are in somebody's workspace: one with a list that is not split yet, the other while every eraser fails.
-        let made = app.post("/v1/workspaces", &json!({ "name": "shared" })).await.expect(201);
-        let path = format!("/v1/workspaces/{}/invitations", made["id"].as_str().unwrap());
-        for email in ["gus@example.com", "hal@example.com"] {
-            let user = App::person(self.stack, Some(email)).await;
-            let unsent = rule("account-send-invitation", 1, ATTEMPTS, Fault::Fail);
-            let made = app.post(&path, &json!({ "email": email, "role": "member" })).await.expect(201);
-            until("the failure", || async { unsent.hit().then_some(()) }).await;
-            settled(app).await;
-            user.post("/v1/invitations/accept", &json!({ "token": made["token"] })).await.expect(200);
-            assert!(operator.grant(&user, email, 5).await);
-            let mut failures = Vec::new();
-            if email == "gus@example.com" {
-                user.finished(&user.upload("one.csv", "email\nada@gmail.com\n").await).await;
-                settled(app).await;
-                rule("verify-split-list", 1, 1, Fault::Delay(Duration::from_secs(8)));
-                user.task(&list).await;
-            } else {
-                // Two receipts come at the same time, and share what fails.
-                let times = |function| if function == "account-record-erasure" { 2 } else { 1 } * ATTEMPTS;
-                failures.extend(ERASERS.map(|f| rule(f, 1, times(f), Fault::Fail)));
-            }
-            let receipt = user.delete("/v1/me").await.expect(202);
-            erased(&user, &receipt).await;
-            assert!(failures.iter().all(Trigger::hit));
-            settled(app).await;
-        }
-        // An export while every exporter fails; three areas have their word at the same time.
-        let user = App::person(self.stack, None).await;
-        user.finished(&user.upload("one.csv", "email\nada@gmail.com\n").await).await;
-        user.link(&json!({ "file_name": "never.csv", "size": 10 })).await;
-        settled(app).await;
-        let times = |function| if function == "account-build-export" { 3 } else { 1 } * ATTEMPTS;
-        let failures = EXPORTERS.map(|f| rule(f, 1, times(f), Fault::Fail));
-        let asked = user.post("/v1/me/export", &json!(null)).await;
-        ready(&user, asked.header("location").unwrap()).await;
-        assert!(failures.iter().all(Trigger::hit));
-        settled(app).await;
-        // One whose user is gone when the account's part is about to be written.
-        let trigger = rule("account-export-user", 11, 1, Fault::Delay(Duration::from_secs(5)));
-        user.post("/v1/me/export", &json!(null)).await.expect(202);
-        until("the delay", || async { trigger.hit().then_some(()) }).await;
-        erased(&user, &user.delete("/v1/me").await.expect(202)).await;
-        settled(app).await;
+        self.personal_oddities().await;
         // Its results have aged out.
         let (bucket, objects) = (self.stack.bucket("VerifyBucket").unwrap(), self.stack.objects());
         for key in objects.list(bucket).await.unwrap().iter().filter(|key| key.contains(&id)) {
@@ -486,15 +395,4 @@ impl<'a> Tour<'a> {
         })
         .await;
     }
-}
-
-/// Waits until every area is done with a user; where the receipt is.
-async fn erased(app: &App, receipt: &serde_json::Value) -> String {
-    let path = format!("/v1/erasures/{}", receipt["id"].as_str().unwrap());
-    until("the end of the erasure", || async {
-        let receipt = app.send(app.anonymous(Method::GET, &path)).await.expect(200);
-        (receipt["state"] == "completed").then_some(())
-    })
-    .await;
-    path
 }

@@ -28,9 +28,28 @@ impl Tour<'_> {
         request.header("content-type", "application/x-www-form-urlencoded").body(body.to_owned())
     }
 
-    async fn state(&self, payment: &str) -> Value {
+    async fn credited(&self, app: &App, payment: &str) {
         let path = format!("/v1/payments/payfast/status?payment_id={payment}");
-        self.app.get(&path).await.expect(200)["state"].clone()
+        until("the payment", || async {
+            (app.get(&path).await.expect(200)["state"] == "complete").then_some(())
+        })
+        .await;
+        settled(&self.app).await;
+    }
+
+    /// A payment that PayFast has said is complete.
+    async fn notified_of(&self, app: &App) -> String {
+        let begun = app.post(INITIATE, &json!({ "amount": 1000 })).await.expect(201);
+        let id = begun["payment"]["id"].as_str().unwrap().to_owned();
+        let body = self.stack.payfast().notification(&id, "10.00", &[]);
+        assert_eq!(self.app.send(self.itn(&body)).await.status, 200);
+        id
+    }
+
+    /// Somebody pays into their wallet.
+    pub(super) async fn paid_in(&self, app: &App) {
+        let id = self.notified_of(app).await;
+        self.credited(app, &id).await;
     }
 
     pub(super) async fn payfast(&mut self) {
@@ -79,7 +98,7 @@ impl Tour<'_> {
                 self.steps.remove(at);
             }
         }
-        assert_eq!(self.state(&id).await, "complete");
+        self.credited(&self.app, &id).await;
         self.send(route, "a repeat", self.itn(&good)).await;
         self.forget();
         let forged = good.replace("COMPLETE", "PENDING");
@@ -106,15 +125,12 @@ impl Tour<'_> {
     /// What is needed when PayFast does not answer, and of a chargeback that comes twice by its key.
     pub(super) async fn payfast_oddities(&self) {
         let payfast = self.stack.payfast();
-        let begun = self.app.post(INITIATE, &json!({ "amount": 1000 })).await.expect(201);
-        let id = begun["payment"]["id"].as_str().unwrap().to_owned();
         payfast.confirm(Confirming::Fails(500));
         let asked = payfast.confirmations();
-        assert_eq!(self.app.send(self.itn(&payfast.notification(&id, "10.00", &[]))).await.status, 200);
+        let id = self.notified_of(&self.app).await;
         until("the question", || async { (payfast.confirmations() > asked).then_some(()) }).await;
         payfast.confirm(Confirming::Truth);
-        until("the payment", || async { (self.state(&id).await == "complete").then_some(()) }).await;
-        settled(&self.app).await;
+        self.credited(&self.app, &id).await;
         for claim in ["chargeback", "chargeback/reversal"] {
             let (support, path) = (self.support().await, format!("/v1/admin/payments/payfast/{id}/{claim}"));
             for _ in 0..2 {
