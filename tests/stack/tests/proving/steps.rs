@@ -1,10 +1,10 @@
 //! A crash, a refusal or a lost answer at every call of every processor and of every request that spends: each run must end as an
 //! undisturbed one.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use account::Scope;
-use futures::future::join_all;
+use futures::{StreamExt as _, stream};
 use local::Stack;
 use local_gate::{Fault, Rule};
 use local_parties::PADDLE_PRICES;
@@ -37,6 +37,9 @@ const FEW: [(Fault, u32); 2] = [(Fault::KillAfter, 1), (Fault::Fail, 3)];
 
 /// More calls than any of these functions makes for so small a list.
 const MOST_CALLS: u32 = 60;
+
+/// Functions disturbed at once, each in a stack of its own.
+const AT_ONCE: usize = 4;
 
 const LIST: &str =
     "id,email\n1,ada@gmail.com\n2,ADA@gmail.com\n3,bob@a.corp.example\n4,no address\n5,cyd@x.nowhere.test\n";
@@ -273,13 +276,15 @@ fn a_fault_at_any_call_changes_neither_results_nor_balance() {
         let disturbed: Vec<_> =
             DISTURBED.iter().filter(|(function, _)| function.starts_with(&only)).collect();
         // As many at once as mostly wait for a message to come back.
-        for some in disturbed.chunks(4) {
-            let swept = join_all(some.iter().map(|(function, story)| sweep(function, *story))).await;
-            for ((function, story), covered) in some.iter().zip(swept) {
-                println!("{function} ({story:?}): {covered} points");
-                assert!(covered >= story.faults().len() as u32, "{function} was hardly disturbed");
-                points += covered;
-            }
+        let swept = stream::iter(disturbed).map(|(function, story)| async move {
+            let begun = Instant::now();
+            (function, story, sweep(function, *story).await, begun.elapsed())
+        });
+        let mut swept = swept.buffer_unordered(AT_ONCE);
+        while let Some((function, story, covered, took)) = swept.next().await {
+            println!("{function} ({story:?}): {covered} points in {took:.0?}");
+            assert!(covered >= story.faults().len() as u32, "{function} was hardly disturbed");
+            points += covered;
         }
         println!("{points} points in all");
     });
