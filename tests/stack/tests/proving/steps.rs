@@ -39,7 +39,7 @@ const FEW: [(Fault, u32); 2] = [(Fault::KillAfter, 1), (Fault::Fail, 3)];
 const MOST_CALLS: u32 = 60;
 
 /// Functions disturbed at once, each in a stack of its own.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 5;
 
 const LIST: &str =
     "id,email\n1,ada@gmail.com\n2,ADA@gmail.com\n3,bob@a.corp.example\n4,no address\n5,cyd@x.nowhere.test\n";

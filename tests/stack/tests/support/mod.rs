@@ -88,7 +88,7 @@ pub fn cool(stack: &Stack) {
     }
 }
 
-/// Waits until `look` finds something; a deadline instead of a sleep.
+/// Waits until `look` finds something; a deadline instead of a sleep. Looks often at first, then less: each look is work too.
 pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
     let begun = Instant::now();
     loop {
@@ -96,7 +96,8 @@ pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl 
             return found;
         }
         assert!(begun.elapsed() < PATIENCE, "{what} did not happen within {PATIENCE:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        let pause = (begun.elapsed() / 10).clamp(Duration::from_millis(20), Duration::from_millis(200));
+        tokio::time::sleep(pause).await;
     }
 }
 
