@@ -4862,7 +4862,9 @@ export interface operations {
         /** @description The fields, signed in the order sent. */
         requestBody: {
             content: {
-                "application/x-www-form-urlencoded": string;
+                "application/x-www-form-urlencoded": {
+                    [key: string]: string;
+                };
             };
         };
         responses: {

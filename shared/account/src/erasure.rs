@@ -241,7 +241,14 @@ impl Erasures {
             }
         }
         let kept = [
-            ("The ledger of credits, under a random id that leads to nobody.", "Accounts must be kept."),
+            (
+                "The ledgers of credits and of the wallet, purchases and payments, under a random id that leads to nobody.",
+                "Accounts must be kept.",
+            ),
+            (
+                "What payment providers told, as it came.",
+                "90 days: it proves what was paid. A checkout that was not paid goes then too.",
+            ),
             (
                 "A hash of each identity by which the user signed in.",
                 "A year: the signup grant is given once.",

@@ -16,7 +16,7 @@ pub fn endpoint() -> Endpoint<Door> {
 /// It must be signed with the account's passphrase and come from PayFast's networks. 200 means that it is kept, also if it came
 /// before; anything else, that PayFast should send it again.
 #[utoipa::path(post, path = "/v1/payments/payfast/itn", tag = "webhooks", operation_id = "takeItn",
-    request_body(content = String, content_type = "application/x-www-form-urlencoded", description = "The fields, signed in the order sent."),
+    request_body(content = std::collections::BTreeMap<String, String>, content_type = "application/x-www-form-urlencoded", description = "The fields, signed in the order sent."),
     responses((status = 200, description = "Kept.")))]
 async fn take_itn(State(door): State<Door>, webhook: Webhook) -> Result<StatusCode, Problem> {
     let headers = webhook.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));

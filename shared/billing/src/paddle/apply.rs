@@ -3,6 +3,7 @@
 
 use aws::{Clients, CommitError, Cond, Deps, Key, Table, Transaction};
 use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
 use piecework_core::{Settings, settings::SettingError};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,8 @@ use crate::{
 
 /// How often calls about the same transaction may race.
 const RACES: usize = 8;
+/// How long a transaction is remembered of which nobody says that it was completed: as long as the calls about it.
+const UNPAID: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 /// What is known of Paddle's transactions.
 #[derive(Clone)]
@@ -41,6 +44,8 @@ impl Deps for Paddle {
 struct Item {
     pk: String,
     sk: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires_at: Option<i64>,
     #[serde(flatten)]
     deal: Deal,
 }
@@ -63,7 +68,9 @@ pub(super) fn keep_in(transaction: &mut Transaction, table: &Table, mut deal: De
     };
     deal.version += 1;
     let Key { pk, sk } = deal_key(&deal.transaction);
-    transaction.put("deal", table, &Item { pk, sk, deal }, Some(same));
+    // A checkout that nobody pays is forgotten, and with it who began it.
+    let expires_at = deal.sale.is_none().then(|| (Timestamp::now() + UNPAID).as_second());
+    transaction.put("deal", table, &Item { pk, sk, expires_at, deal }, Some(same));
 }
 
 /// An id that may be part of a key.

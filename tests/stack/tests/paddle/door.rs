@@ -53,12 +53,12 @@ fn only_what_paddle_signed_just_now_gets_in_and_the_rest_is_kept_with_the_reason
             );
             assert!(call["reason"].is_string() && call["source"] == "127.0.0.1", "{what}: {call}");
         }
-        let long = vec![b' '; 5_000_000];
+        let long = vec![b' '; 6_000_000];
         till.call(long.clone(), Some(&Paddle::sign(PADDLE_SECRET, &long)))
             .await
             .problem(413, "body-too-large");
         let call = till.calls().await.remove(0);
-        assert_eq!((&call["status"], &call["size"]), (&json!("too_large"), &json!(5_000_000)), "{call}");
+        assert_eq!((&call["status"], &call["size"]), (&json!("too_large"), &json!(6_000_000)), "{call}");
         let path = format!("/v1/admin/inbound/{}", call["id"].as_str().unwrap());
         assert_eq!(till.support.get(&path).await.expect(200)["kept"], 4_096);
         till.support.post(&format!("{path}/replay"), &Value::Null).await.problem(409, "wrong-state");

@@ -70,6 +70,18 @@ impl<'a> Tour<'a> {
         self.steps.push(Step { name: name.to_owned(), calls });
     }
 
+    /// Waits until a processor has made this call so often since then, and all messages have come to their end: a queue alone does
+    /// not tell of an event that no dispatcher has read yet.
+    async fn worked(&self, since: usize, function: &str, operation: &str, times: usize) {
+        until(function, || async {
+            let calls = self.stack.gate().calls();
+            let made = |c: &&Call| c.function == function && c.operation.ends_with(operation);
+            (calls[since..].iter().filter(made).count() >= times).then_some(())
+        })
+        .await;
+        settled(&self.app).await;
+    }
+
     fn forget(&mut self) {
         self.seen = self.stack.gate().calls().len();
     }
@@ -186,13 +198,7 @@ impl<'a> Tour<'a> {
         let path = format!("/v1/verification/tasks/{}/cancel", unused["task"]["id"].as_str().unwrap());
         let request = self.request(Method::POST, &path).await;
         self.send("POST /v1/verification/tasks/{id}/cancel", "", request).await;
-        let gate = self.stack.gate();
-        let seen = self.seen;
-        until("the dispatch of the event", || async {
-            gate.calls()[seen..].iter().any(|c| c.function == "verify-record-usage").then_some(())
-        })
-        .await;
-        settled(&self.app).await;
+        self.worked(self.seen, "verify-record-usage", "", 1).await;
         self.take("ops-dispatch-events, one event with one subscriber", "ops-dispatch-events");
     }
 
@@ -265,14 +271,8 @@ impl<'a> Tour<'a> {
         let path = format!("/v1/admin/inbound/{}", call["id"].as_str().unwrap());
         self.admin(&support, Method::GET, "GET /v1/admin/inbound/{id}", &path).await;
         let route = "POST /v1/admin/inbound/{id}/replay";
-        let (gate, seen) = (self.stack.gate(), self.seen);
         self.admin(&support, Method::POST, route, &format!("{path}/replay")).await;
-        until("the replay", || async {
-            let mut calls = gate.calls().into_iter().skip(seen);
-            calls.any(|c| c.function == "billing-apply-paddle").then_some(())
-        })
-        .await;
-        settled(&self.app).await;
+        self.worked(self.seen, "billing-apply-paddle", "", 1).await;
         self.take("billing-apply-paddle, the purchase replayed", "billing-apply-paddle");
 
         // Nothing has expired; then the purchase has.

@@ -13,7 +13,6 @@ const WIDE: &[(&str, &str, &str)] =
 /// Resources that a function is told about without using them, because it shares its parts with others.
 const TOLD_ONLY: &[(&str, &str)] = &[
     ("account-begin-login", "piecework-dev-billing"),
-    ("billing-show-bridge", "piecework-dev-billing"),
     ("verify-cancel-task", "piecework-dev-verify-000000000000"),
     ("verify-sweep-tasks", "piecework-dev-billing"),
 ];

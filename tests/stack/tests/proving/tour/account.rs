@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::Tour;
 use crate::{
-    chaos::outcome::settled,
     support::App,
     tokens::{oidc, somebody},
 };
@@ -111,7 +110,7 @@ impl Tour<'_> {
         let invitations = format!("{path}/invitations");
         let bob = App::person(self.stack, Some("bob@example.com")).await;
         bob.get("/v1/account/credits").await.expect(200);
-        let mut token = String::new();
+        let (mut token, before) = (String::new(), self.stack.gate().calls().len());
         for email in ["cyd@example.com", "bob@example.com"] {
             let body = json!({ "email": email, "role": "member" });
             let request = self.request(Method::POST, &invitations).await.json(&body);
@@ -131,11 +130,11 @@ impl Tour<'_> {
                 self.send(&format!("POST {route}/invitations"), "a repeat of that", repeated).await;
             }
         }
-        settled(&self.app).await;
+        self.worked(before, "account-send-invitation", "BatchGetItem", 2).await;
         self.forget();
         let body = json!({ "email": "dan@example.com", "role": "member" });
         self.app.post(&invitations, &body).await.expect(201);
-        settled(&self.app).await;
+        self.worked(self.seen, "account-send-invitation", "UpdateItem", 1).await;
         self.take("account-send-invitation, an invitation", "account-send-invitation");
         self.get(&format!("GET {route}/invitations"), &invitations).await;
         let bobs = match self.fresh_keys {

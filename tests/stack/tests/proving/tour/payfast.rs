@@ -82,15 +82,7 @@ impl Tour<'_> {
             (&second, "a payment that was paid before"),
         ] {
             self.send(route, "", self.itn(body)).await;
-            let seen = self.seen;
-            let gate = self.stack.gate();
-            let done = || {
-                gate.calls()[seen..]
-                    .iter()
-                    .any(|c| c.function == "billing-apply-itn" && c.operation.ends_with("TransactWriteItems"))
-            };
-            until("the notification", || async { done().then_some(()) }).await;
-            settled(&self.app).await;
+            self.worked(self.seen, "billing-apply-itn", "TransactWriteItems", 1).await;
             self.take(&format!("billing-apply-itn, {note}"), "billing-apply-itn");
             // One row for the route will do.
             if note != "a payment that failed" {
