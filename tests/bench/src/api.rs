@@ -17,11 +17,12 @@ use crate::Outcome;
 /// How often a task is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Builds functions that others are compared with, by their binaries' names.
-pub fn build_compared(root: &Path, binaries: &[&str]) -> Outcome<()> {
+/// Builds functions that others are compared with, by their binaries' names; and of ours the packages named.
+pub fn build_compared(root: &Path, binaries: &[&str], ours: &[&str]) -> Outcome<()> {
     let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     build.args(["build", "--release", "--quiet", "-p", "bench"]);
-    build.args(binaries.iter().flat_map(|name| ["--bin", name]));
+    build.args(ours.iter().flat_map(|name| ["-p", name]));
+    build.args(binaries.iter().chain(ours).flat_map(|name| ["--bin", name]));
     match build.current_dir(root).status()?.success() {
         true => Ok(()),
         false => Err("the functions to compare with do not build".into()),

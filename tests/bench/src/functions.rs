@@ -70,7 +70,7 @@ pub fn run(options: &Options) -> Outcome<bool> {
     let root = root();
     println!("Building the functions …");
     build_functions(&root, Profile::Release, true)?;
-    api::build_compared(&root, &["bench-hello", "bench-two-gets"])?;
+    api::build_compared(&root, &["bench-hello", "bench-two-gets"], &[])?;
     println!("Memory and warm time, on a stack …");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let seen = runtime.block_on(on_a_stack(&root, options))?;

@@ -308,7 +308,7 @@ pub fn run(options: &Options) -> Outcome<bool> {
     let root = root();
     println!("Building the functions …");
     build_functions(&root, Profile::Release, true)?;
-    api::build_compared(&root, &["bench-hello"])?;
+    api::build_compared(&root, &["bench-hello"], &[])?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let (free, limited) = runtime.block_on(both(&root, options))?;
     let (text, kept) = tables(options, &free, &limited);

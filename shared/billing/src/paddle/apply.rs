@@ -219,18 +219,20 @@ impl Paddle {
             }
             Said::Nothing(_) => {}
         }
-        let mut transaction = Transaction::new();
-        self.enter_in(&mut transaction, &mut deal).await?;
         let freed = if deal.sale.is_some() { std::mem::take(&mut deal.parked) } else { Default::default() };
+        let mut transaction = Transaction::new();
+        // What is known of the transaction and what the ledger says of it change together, under one version. Who has nothing new to
+        // say enters nothing: others may have said more since this was read, and it would take their effect back.
+        if before.as_ref() != Some(&deal) {
+            self.enter_in(&mut transaction, &mut deal).await?;
+            keep_in(&mut transaction, table, deal);
+        }
         for parked in freed.iter().filter_map(|id| id.parse().ok()).filter(|id| *id != call.id).take(20) {
             if let Some((parked, _)) = self.inbound.get(parked).await.map_err(aws_error)? {
                 self.inbound.settle_in(&mut transaction, &parked, &Outcome::applied());
             }
         }
         self.inbound.settle_in(&mut transaction, call, &outcome);
-        if before.as_ref() != Some(&deal) {
-            keep_in(&mut transaction, table, deal);
-        }
         transaction.commit().await?;
         Ok(outcome)
     }

@@ -1,10 +1,11 @@
 //! Every order and every repeat of what Paddle says of a transaction, and everything once more by replay.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::{StreamExt as _, stream};
 use local::Stack;
+use local_gate::{Fault, Rule};
 use local_parties::PADDLE_PRICES;
 use serde_json::{Value, json};
 
@@ -153,6 +154,35 @@ fn replaying_everything_leaves_the_same_tables() {
         for (key, item) in &before {
             assert_eq!(item, &after[key], "{key}");
         }
+        stack.stop().await;
+    });
+}
+
+#[test]
+fn a_repeat_that_takes_its_time_takes_back_nothing_that_was_said_meanwhile() {
+    run(async {
+        let stack = start(|_| {}).await;
+        let (paddle, till) = (stack.paddle(), Till::on(&stack).await);
+        let transaction = paddle.transaction(&[(PADDLE_PRICES[0].0, 1)], till.buyer());
+        let completed = paddle.pay(&transaction).remove(1);
+        till.done(&completed, "applied").await;
+        settled(&till.app).await;
+        // Once the call itself and what is known of the transaction have been read, the next request waits, whatever it is for.
+        let (function, fault) = ("billing-apply-paddle".to_owned(), Fault::Delay(Duration::from_secs(5)));
+        stack.gate().arm(Rule { function: function.clone(), nth: 3, times: 1, fault });
+        let seen = stack.gate().calls().len();
+        let repeated = &till.calls().await[0];
+        let path = format!("/v1/admin/inbound/{}/replay", repeated["id"].as_str().unwrap());
+        till.support.post(&path, &Value::Null).await.expect(202);
+        until("both reads", || async {
+            (stack.gate().calls()[seen..].iter().filter(|c| c.function == function).count() >= 2)
+                .then_some(())
+        })
+        .await;
+        till.done(&paddle.adjust(&transaction, "chargeback", None), "applied").await;
+        assert_eq!(till.bought().await, (1_000, 0, 1_000));
+        settled(&till.app).await;
+        assert_eq!(till.bought().await, (1_000, 0, 1_000));
         stack.stop().await;
     });
 }
