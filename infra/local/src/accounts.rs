@@ -131,7 +131,7 @@ impl Accounts {
     pub async fn give(&self, workspace: WorkspaceId, source_id: &str, credits: u64) -> Result<bool, Error> {
         let grant = Grant::new(GrantSource::Manual, source_id, credits);
         let given = self.billing.grant(&Book::credits(workspace), &grant).await;
-        given.map_err(|e| Error::Seed(e.to_string()))
+        given.map_err(failed)
     }
 
     /// Charges credits until so many are left; nothing if there are fewer.
@@ -139,14 +139,13 @@ impl Accounts {
     /// # Errors
     /// If the store refuses.
     pub async fn leave(&self, workspace: WorkspaceId, credits: u64) -> Result<(), Error> {
-        let failed = |e: &dyn std::fmt::Display| Error::Seed(e.to_string());
         let book = Book::credits(workspace);
-        let available = self.billing.standing(&book).await.map_err(|e| failed(&e))?.balance.available;
+        let available = self.billing.standing(&book).await.map_err(failed)?.balance.available;
         let over = u64::try_from(available).unwrap_or(0).saturating_sub(credits);
-        let plan = self.billing.plan(&book, over).await.map_err(|e| failed(&e))?;
+        let plan = self.billing.plan(&book, over).await.map_err(failed)?;
         let mut transaction = Transaction::new();
         self.billing.charge_in(&mut transaction, &plan, "correction");
-        transaction.commit().await.map_err(|e| failed(&e))
+        transaction.commit().await.map_err(failed)
     }
 
     /// The users' and keys' side.
@@ -165,6 +164,6 @@ fn user(name: &str, email: Option<&str>) -> NewUser {
     NewUser { user: UserId::new(), name: name.to_owned(), email: email.map(str::to_owned) }
 }
 
-fn failed(error: account::Error) -> Error {
+fn failed(error: impl std::fmt::Display) -> Error {
     Error::Seed(error.to_string())
 }

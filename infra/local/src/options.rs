@@ -1,6 +1,6 @@
 //! What a stack is told at its start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -68,6 +68,8 @@ pub struct StackOptions {
     pub max_concurrency: usize,
     /// Binaries by function, instead of those in the target folder.
     pub binaries: BTreeMap<String, PathBuf>,
+    /// Which functions are there; the others need no binary, and a sandbox of theirs ends at once. All unless it is said.
+    pub only: Option<BTreeSet<String>>,
 }
 
 impl StackOptions {
@@ -91,6 +93,7 @@ impl StackOptions {
             schedules: false,
             max_concurrency: 10,
             binaries: BTreeMap::new(),
+            only: None,
         }
     }
 }

@@ -1,13 +1,12 @@
 //! `piecework purchase`: a purchase at Paddle from the checkout to the refund, through the API and real notifications, with every
 //! grant checked (V18).
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use local_parties::PADDLE_PRICES;
-use reqwest::Client;
 use serde_json::{Value, json};
 
-use crate::demo::{Api, line};
+use crate::rehearsal::{Api, failed, line, until};
 use crate::{Error, StackFile, keys};
 
 /// How long anything may take before it counts as failed.
@@ -19,9 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// If a step fails, or ends in another balance than it should.
 pub async fn run(stack: &StackFile) -> Result<(), Error> {
     let key = keys::create(stack, "purchase", &[]).await?;
-    let api = Api { stack, client: Client::new(), key };
+    let api = Api::new(stack, key);
     let (price, units) = (PADDLE_PRICES[0].0, 3);
-    let begin = available(&api).await?;
+    let begin = available(&api).await?.as_i64().unwrap_or_default();
     line(&format!("  balance     {begin}"))?;
 
     let body = json!({ "price_id": price, "quantity": units });
@@ -55,7 +54,6 @@ pub async fn run(stack: &StackFile) -> Result<(), Error> {
 
 /// Lets something happen at the stand-in, which notifies the stack.
 async fn happen(api: &Api<'_>, what: &Value) -> Result<(), Error> {
-    let failed = |e: reqwest::Error| Error::Demo(e.to_string());
     let control = format!("{}/control", api.stack.endpoints.paddle);
     let told: Value =
         api.client.post(control).json(what).send().await.map_err(failed)?.json().await.map_err(failed)?;
@@ -66,21 +64,12 @@ async fn happen(api: &Api<'_>, what: &Value) -> Result<(), Error> {
     }
 }
 
-async fn available(api: &Api<'_>) -> Result<i64, Error> {
-    Ok(api.get("/v1/account/credits").await?["balance"]["available"].as_i64().unwrap_or_default())
+async fn available(api: &Api<'_>) -> Result<Value, Error> {
+    Ok(api.get("/v1/account/credits").await?["balance"]["available"].clone())
 }
 
 /// Waits until so many credits are available.
 async fn reach(api: &Api<'_>, wanted: i64) -> Result<(), Error> {
-    let begun = Instant::now();
-    loop {
-        let now = available(api).await?;
-        if now == wanted {
-            return Ok(());
-        }
-        if begun.elapsed() > PATIENCE {
-            return Err(Error::Demo(format!("{now} credits are available and not {wanted}")));
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until(PATIENCE, || available(api), |now| *now == wanted).await?;
+    Ok(())
 }

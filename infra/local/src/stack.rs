@@ -393,13 +393,24 @@ fn front_options(model: &Model) -> FrontOptions {
     }
 }
 
+/// What a function runs that is not there.
+const ABSENT: &str = "/bin/false";
+
 /// The binary of every function, or none at all if functions do not run here.
 fn binaries(model: &Model, options: &StackOptions) -> Result<BTreeMap<String, PathBuf>, Error> {
     if !options.functions {
         return Ok(BTreeMap::new());
     }
+    for name in options.only.iter().flatten() {
+        if !model.functions.iter().any(|f| f.name == *name) {
+            return Err(Error::NoResource(name.clone()));
+        }
+    }
     let folder = binary_folder(&options.root, options.profile);
     let found = model.functions.iter().map(|f| {
+        if options.only.as_ref().is_some_and(|only| !only.contains(&f.name)) {
+            return Ok((f.name.clone(), ABSENT.into()));
+        }
         let path = options.binaries.get(&f.name).cloned().unwrap_or_else(|| folder.join(&f.name));
         match path.is_file() {
             true => Ok((f.name.clone(), path)),

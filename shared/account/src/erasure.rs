@@ -247,7 +247,7 @@ impl Erasures {
             ),
             (
                 "What payment providers told, as it came.",
-                "90 days: it proves what was paid. A checkout that was not paid goes then too.",
+                "It proves what was paid, and goes by itself: after 90 days, if the operator says nothing else.",
             ),
             (
                 "A hash of each identity by which the user signed in.",

@@ -3,7 +3,6 @@
 use std::{path::Path, process::Command, time::Duration};
 
 use account::Scope;
-use billing::{Book, Grant, GrantSource};
 use bytes::Bytes;
 use local::{
     DataDir, Profile, Stack, StackOptions,
@@ -51,8 +50,8 @@ impl Api {
         let accounts = Accounts::of(stack)?;
         let scopes = [Scope::Verify, Scope::Read, Scope::Credits, Scope::Keys];
         let account = accounts.create("bench", &scopes).await?;
-        let grant = Grant::new(GrantSource::Manual, "bench", credits);
-        accounts.billing().grant(&Book::credits(account.workspace), &grant).await?;
+        // A source id of its own: there may be several customers.
+        accounts.give(account.workspace, &account.workspace.to_string(), credits).await?;
         let client = Client::builder().redirect(Policy::none()).build()?;
         Ok(Self { base_url: stack.base_url().to_owned(), account, client })
     }

@@ -8,7 +8,6 @@ use std::{
 };
 
 use account::Scope;
-use billing::{Book, Grant, GrantSource};
 use clap::Args;
 use local::{Profile, Stack, accounts::Accounts, build_functions, functions::binary_folder};
 use reqwest::{Client, Method, RequestBuilder, StatusCode, redirect::Policy};
@@ -251,9 +250,7 @@ impl Loader {
 async fn loader(stack: &Stack, number: u64, waits: Option<u64>) -> Outcome<Loader> {
     let accounts = Accounts::of(stack)?;
     let account = accounts.create("load", &[Scope::Verify, Scope::Read, Scope::Credits]).await?;
-    let source_id = format!("load-{}", account.workspace);
-    let grant = Grant::new(GrantSource::Manual, source_id, 10_000_000);
-    accounts.billing().grant(&Book::credits(account.workspace), &grant).await?;
+    accounts.give(account.workspace, &format!("load-{}", account.workspace), 10_000_000).await?;
     let client = Client::builder().redirect(Policy::none()).build()?;
     let (base_url, key) = (stack.base_url().to_owned(), account.key.token);
     Ok(Loader { client, base_url, key, number, waits, seen: Seen::default() })

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::{StreamExt as _, stream};
+use itertools::Itertools as _;
 use ledger_tests::{Action, Adjustment, History, Line, Purchase, Said, Step, Word, check, text};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -14,20 +15,6 @@ use crate::{
 
 /// How many at a time.
 const AT_ONCE: usize = 12;
-
-/// The orders of so many things.
-fn orders(of: &[Said]) -> Vec<Vec<Said>> {
-    let Some((last, others)) = of.split_last() else { return vec![Vec::new()] };
-    let mut all = Vec::new();
-    for order in orders(others) {
-        for at in 0..of.len() {
-            let mut with = order.clone();
-            with.insert(at, *last);
-            all.push(with);
-        }
-    }
-    all
-}
 
 fn adjustment(action: Action, credits: u64, words: &[Word], reversal: bool) -> Adjustment {
     Adjustment { action, parts: vec![(0, credits)], words: words.to_vec(), reversal }
@@ -112,7 +99,7 @@ fn every_order_and_repeat_of_a_purchases_events_ends_in_the_same_tables() {
         let driver = Driver::start().await;
         for (adjustments, said, clawed) in sets {
             let purchase = Purchase { lines: vec![line], adjustments };
-            let orders = orders(&said);
+            let orders: Vec<Vec<Said>> = said.iter().copied().permutations(said.len()).collect();
             let played = stream::iter(orders.iter().enumerate()).map(|(number, order)| {
                 let history = history(number, &purchase, order);
                 let driver = &driver;

@@ -1,15 +1,10 @@
 //! The end of a user: what is theirs goes from every area, what others need stays, and the ledger keeps its sums (P19).
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use account::Scope;
 use billing::{Book, Grant, GrantSource};
 use local::Stack;
-use local_lambda::{InvocationReport, LogSink};
 use local_parties::PADDLE_PRICES;
 use piecework_core::Currency;
 use reqwest::Method;
@@ -19,7 +14,7 @@ use crate::{
     chaos::outcome::settled,
     export::ready,
     paddle::Till,
-    support::{App, Operator, run, stack, start, until},
+    support::{App, Kept, Operator, run, stack, start, until},
 };
 
 pub const NAME: &str = "Ada Unforgettable";
@@ -27,18 +22,7 @@ pub const EMAIL: &str = "ada.unforgettable@example.com";
 /// An address in a list of theirs.
 pub const LISTED: &str = "listed.unforgettable@gmail.com";
 
-/// Keeps every line that functions write.
-#[derive(Default)]
-struct Lines(Mutex<Vec<String>>);
-
-impl LogSink for Lines {
-    fn line(&self, function: &str, _: u64, line: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{function}: {line}"));
-    }
-    fn report(&self, _: &InvocationReport) {}
-}
-
-async fn own_stack(lines: Arc<Lines>) -> Stack {
+async fn own_stack(lines: Arc<Kept>) -> Stack {
     start(|options| {
         options.log = lines;
         options.visibility_cap = Some(Duration::from_secs(1));
@@ -156,7 +140,7 @@ pub async fn everything(stack: &Stack) -> Vec<String> {
 #[test]
 fn nothing_of_an_erased_user_is_found_in_tables_objects_queues_or_logs() {
     run(async {
-        let lines = Arc::new(Lines::default());
+        let lines = Arc::new(Kept::default());
         let stack = own_stack(Arc::clone(&lines)).await;
         let (app, other) = (ada(&stack).await, App::person(&stack, Some("other@example.com")).await);
         let team = leave_traces(&app, &stack).await;
@@ -213,8 +197,8 @@ fn nothing_of_an_erased_user_is_found_in_tables_objects_queues_or_logs() {
                 "{name}"
             );
         }
-        for line in lines.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            assert!(!line.contains("nforgettable"), "{line}");
+        for (function, line) in lines.lines().iter() {
+            assert!(!line.contains("nforgettable"), "{function}: {line}");
         }
         assert_eq!(sums(&operator.items("BillingTable").await), ledger, "the ledger's sums");
 

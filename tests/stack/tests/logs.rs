@@ -1,22 +1,11 @@
 //! What functions write into their logs: the correlation id on every line of a piece of work, and nobody's address (P11).
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use local_lambda::{InvocationReport, LogSink};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{App, run, start, until};
-
-#[derive(Default)]
-struct Kept(Mutex<Vec<(String, String)>>);
-
-impl LogSink for Kept {
-    fn line(&self, function: &str, _: u64, line: &str) {
-        self.0.lock().unwrap().push((function.to_owned(), line.to_owned()));
-    }
-    fn report(&self, _: &InvocationReport) {}
-}
+use crate::support::{App, Kept, run, start, until};
 
 /// A member of a log line, wherever its span stands.
 fn find<'a>(line: &'a Value, name: &str) -> Option<&'a str> {
@@ -54,7 +43,7 @@ fn the_logs_follow_the_work_by_its_correlation_id_and_name_no_address_and_no_sec
             .await
             .problem(400, "invalid-body");
         let all_there = || {
-            let lines = kept.0.lock().unwrap();
+            let lines = kept.lines();
             let wanted = [
                 "verify-create-task",
                 "ops-dispatch-events",
@@ -71,7 +60,7 @@ fn the_logs_follow_the_work_by_its_correlation_id_and_name_no_address_and_no_sec
         until("every function of the story has logged its id", || async { all_there() }).await;
         stack.stop().await;
 
-        let lines = kept.0.lock().unwrap();
+        let lines = kept.lines();
         for (function, line) in lines.iter() {
             for private in
                 ["lovelace", "hopper", "turing", "gmail.com", "of hers", &app.key, &app.key[30..60]]

@@ -1,28 +1,17 @@
 //! Metrics in the log lines, read as CloudWatch reads its embedded format (P17).
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use account::Scope;
-use local_lambda::{InvocationReport, LogSink};
 use serde_json::{Value, json};
 
-use crate::support::{App, run, start, until};
-
-#[derive(Default)]
-struct Kept(Mutex<Vec<String>>);
-
-impl LogSink for Kept {
-    fn line(&self, _: &str, _: u64, line: &str) {
-        self.0.lock().unwrap().push(line.to_owned());
-    }
-    fn report(&self, _: &InvocationReport) {}
-}
+use crate::support::{App, Kept, run, start, until};
 
 /// Adds up what the lines say: metric, dimensions' values → sum. Fails on a line that is not of the format.
-fn sums(lines: &[String]) -> BTreeMap<(String, String), f64> {
+fn sums(lines: &[(String, String)]) -> BTreeMap<(String, String), f64> {
     let mut sums = BTreeMap::new();
-    for line in lines {
+    for (_, line) in lines {
         let line: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
         if line.get("_aws").is_none() {
             continue;
@@ -70,7 +59,7 @@ fn requests_messages_and_work_are_counted_in_the_log() {
         let queue = stack.queue_url("UsageQueue").unwrap();
         stack.sqs().send(&queue, &body).await.unwrap();
         let sums = until("all metrics", || async {
-            let sums = sums(&kept.0.lock().unwrap());
+            let sums = sums(&kept.lines());
             let there = |name: &str, metric: &str| sums.contains_key(&(name.to_owned(), metric.to_owned()));
             let rejected = sums.get(&("verify-record-usage".to_owned(), "rejected".to_owned())) == Some(&1.0);
             let all = rejected && there("verify-finish-task completed", "tasks");

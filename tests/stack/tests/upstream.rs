@@ -3,19 +3,18 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use account::Scope;
 use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 use local::Stack;
-use local_lambda::{InvocationReport, LogSink};
 use local_parties::{UpstreamManner, UpstreamServer};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, App, Operator, run, start, until};
+use crate::support::{Answer, App, Kept, Operator, run, start, until};
 
 const TASKS: &str = "/v1/verification/tasks";
 const UPLOADS: &str = "/v1/verification/uploads";
@@ -39,24 +38,6 @@ async fn behind(url: &str, log: Option<Arc<Kept>>) -> Stack {
 async fn kept(stack: &Stack) -> Vec<Item> {
     let operator = Operator::of(stack);
     [operator.items("VerifyTable").await, operator.items("BillingTable").await].concat()
-}
-
-#[derive(Default)]
-struct Kept(Mutex<Vec<String>>);
-
-impl LogSink for Kept {
-    fn line(&self, _: &str, _: u64, line: &str) {
-        self.0.lock().unwrap().push(line.to_owned());
-    }
-    fn report(&self, _: &InvocationReport) {}
-}
-
-impl Kept {
-    /// The lines with this text.
-    fn with(&self, text: &str) -> Vec<Value> {
-        let lines = self.0.lock().unwrap();
-        lines.iter().filter(|line| line.contains(text)).map(|l| serde_json::from_str(l).unwrap()).collect()
-    }
 }
 
 /// One customer at both: who asks the upstream itself, and who asks it through another stack.
@@ -229,7 +210,7 @@ impl Standing {
     /// Checks that nothing was kept, and ends all of it.
     async fn end(self) {
         assert_eq!(kept(&self.front).await, self.before, "nothing is kept here");
-        for line in self.log.0.lock().unwrap().iter() {
+        for (_, line) in self.log.lines().iter() {
             for private in ["gmail", "private", self.app.key.as_str()] {
                 assert!(!line.contains(private), "{private} is logged: {line}");
             }

@@ -19,7 +19,7 @@ use crate::{
 
 /// How often calls about the same transaction may race.
 const RACES: usize = 8;
-/// How long a transaction is remembered of which nobody says that it was completed: as long as the calls about it.
+/// How long a transaction is remembered of which nobody says that it was completed.
 const UNPAID: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 /// What is known of Paddle's transactions.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use futures::future::join_all;
+use itertools::Itertools as _;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -95,30 +96,12 @@ fn the_stand_in_says_it_in_many_ways_and_each_payment_is_credited_once() {
     });
 }
 
-/// Every order of the positions of a list.
-fn orders(of: usize) -> Vec<Vec<usize>> {
-    match of {
-        0 => vec![Vec::new()],
-        n => {
-            let mut all = Vec::new();
-            for shorter in orders(n - 1) {
-                for at in 0..n {
-                    let mut longer = shorter.clone();
-                    longer.insert(at, n - 1);
-                    all.push(longer);
-                }
-            }
-            all
-        }
-    }
-}
-
 #[test]
 fn every_order_of_a_payments_notifications_ends_the_same() {
     run(async {
         let till = Till::open().await;
         let payfast = till.stack.payfast();
-        let orders = orders(4);
+        let orders: Vec<_> = (0..4).permutations(4).collect();
         assert_eq!(orders.len(), 24);
         let one = |order: Vec<usize>| {
             let till = &till;

@@ -1,6 +1,7 @@
 //! A stack that the tests share, and customers who use it.
 
 mod cloud;
+mod log;
 mod operator;
 mod watch;
 
@@ -19,6 +20,7 @@ use local::{
     DataDir, Profile, Stack, StackOptions,
     accounts::{Accounts, NewAccount},
 };
+pub use log::Kept;
 pub use operator::Operator;
 use piecework_core::{UserId, WorkspaceId};
 use reqwest::{Client, Method, RequestBuilder, header::HeaderMap};
