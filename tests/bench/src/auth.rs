@@ -52,6 +52,7 @@ async fn measure(options: &Options) -> Outcome<String> {
         places.push((function.to_owned(), binary_folder(&root, Profile::Release).join(binary)));
     }
     let stack = api::stack(&root, |stack| {
+        stack.only = Some([OPEN.0, GUARDED.0, DISPATCHER].map(str::to_owned).into());
         stack.binaries.extend(places);
         stack.env.insert("RATE_LIMITS".to_owned(), LIMITS.to_owned());
     })
