@@ -43,9 +43,8 @@ impl Authenticator {
             return self.key(presented).await;
         }
         if presented.starts_with(ACCESS) {
-            let (principal, session) = self.sessions.principal(presented, now())?;
-            self.account.live_session(session).await?;
-            return Ok(principal);
+            let session = self.sessions.session(presented, now())?;
+            return Ok(self.account.live_session(session).await?.principal());
         }
         let said = self.tokens.verify(presented, now()).await.inspect_err(|error| {
             // Which of the reasons, and nothing of the token.

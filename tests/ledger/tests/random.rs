@@ -1,9 +1,6 @@
 //! Random histories.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, ops::Range, time::Instant};
 
 use futures::{StreamExt as _, stream};
 use ledger_tests::{Fault, History, Said, Step, check, generate, smaller};
@@ -14,6 +11,9 @@ use crate::driver::{Driver, run, setting};
 const HISTORIES: u64 = 300;
 /// How many at a time unless `AT_ONCE` says otherwise: as most of the time one waits for messages.
 const AT_ONCE: u64 = 48;
+/// How many are played on one stack. What stands in for DynamoDB looks, at each transaction, at the tokens of all those of the last ten
+/// minutes (dynoxide 3.2, `evict_expired`): a stack becomes slower with each history.
+const ROUND: usize = 2000;
 
 /// What is wrong with a history, if anything is.
 async fn judge(driver: &Driver, history: &History) -> Vec<Fault> {
@@ -53,10 +53,45 @@ fn parked(history: &History) -> usize {
     (0..history.purchases.len()).map(waiting).sum()
 }
 
+/// What came of a round.
+enum Played {
+    Well,
+    /// The history that failed, how, and the stack that it failed on.
+    Ill(Driver, History, Vec<Fault>),
+}
+
+/// Plays histories on a stack of their own.
+async fn round(seeds: Range<u64>, at_once: usize, seen: &mut Seen) -> Played {
+    let driver = Driver::start().await;
+    let parked = seen.parked;
+    let played = stream::iter(seeds.map(generate)).map(|history| async {
+        let faults = judge(&driver, &history).await;
+        (history, faults)
+    });
+    let mut played = Box::pin(played.buffer_unordered(at_once));
+    let mut failed = None;
+    while let Some((history, faults)) = played.next().await {
+        seen.add(&history);
+        if !faults.is_empty() {
+            failed = Some((history, faults));
+            break;
+        }
+    }
+    drop(played);
+    seen.hit += driver.hit();
+    if let Some((history, faults)) = failed {
+        return Played::Ill(driver, history, faults);
+    }
+    assert_eq!(driver.tables.calls("failed").await, BTreeSet::new());
+    let waiting = driver.tables.calls("parked").await.len();
+    assert_eq!(waiting, seen.parked - parked, "calls that wait for their transaction");
+    driver.stop().await;
+    Played::Well
+}
+
 #[test]
 fn every_paid_event_has_one_effect_in_random_histories() {
     run(async {
-        let driver = Driver::start().await;
         let (first, count) = match std::env::var("SEED") {
             Ok(_) => (setting("SEED", 0), setting("HISTORIES", 1)),
             Err(_) => {
@@ -64,60 +99,38 @@ fn every_paid_event_has_one_effect_in_random_histories() {
                 (now * 1_000_000, setting("HISTORIES", HISTORIES))
             }
         };
-        println!("seeds {first} to {}; SEED=… plays one of them again", first + count - 1);
+        let end = first + count;
+        println!("seeds {first} to {}; SEED=… plays one of them again", end - 1);
         let at_once = usize::try_from(setting("AT_ONCE", AT_ONCE)).unwrap();
         let begun = Instant::now();
         let mut seen = Seen::default();
-        let mut told = Instant::now();
-        let played = stream::iter((first..first + count).map(generate)).map(|history| async {
-            let faults = judge(&driver, &history).await;
-            (history, faults)
-        });
-        let mut played = played.buffer_unordered(at_once);
         let mut failed = None;
-        while let Some((history, faults)) = played.next().await {
-            seen.add(&history);
-            if told.elapsed() > Duration::from_secs(20) {
-                told = Instant::now();
-                println!("{} after {:.0?}", seen.histories, begun.elapsed());
-            }
-            if !faults.is_empty() {
-                failed = Some((history, faults));
+        for from in (first..end).step_by(ROUND) {
+            let played = round(from..end.min(from + ROUND as u64), at_once, &mut seen).await;
+            let (took, rate) = (begun.elapsed(), seen.histories as f64 / begun.elapsed().as_secs_f64());
+            println!("{seen:?} in {took:.1?}, {rate:.1} histories/s");
+            if let Played::Ill(driver, history, faults) = played {
+                failed = Some((driver, history, faults));
                 break;
             }
         }
-        drop(played);
-        let took = begun.elapsed();
-        println!(
-            "{seen:?} in {took:.1?}, {:.1} histories/s, {} faults hit",
-            seen.histories as f64 / took.as_secs_f64(),
-            driver.hit()
-        );
-        if let Some((history, faults)) = failed {
-            let (seed, after) = (history.seed, seen.histories);
-            println!("seed {seed} fails, the {after}th: {}\n{history:#?}", list(&faults));
-            let (small, faults) = match setting("SHRINK", 1) {
-                0 => (history, faults),
-                _ => shrunk(&driver, history, faults).await,
-            };
-            let steps: Vec<_> = small.groups.iter().map(|group| format!("{group:?}")).collect();
-            driver.stop().await;
-            panic!(
-                "found by {} after {after} histories; seed {seed}, start {}, {:#?}\nsmallest that fails:\n{}\n{}",
-                faults[0].check,
-                small.start,
-                small.purchases,
-                steps.join("\n"),
-                list(&faults)
-            );
-        }
-        assert_eq!(driver.tables.calls("failed").await, BTreeSet::new());
-        assert_eq!(
-            driver.tables.calls("parked").await.len(),
-            seen.parked,
-            "calls that wait for their transaction"
-        );
+        let Some((driver, history, faults)) = failed else { return };
+        let (seed, after) = (history.seed, seen.histories);
+        println!("seed {seed} fails, the {after}th: {}\n{history:#?}", list(&faults));
+        let (small, faults) = match setting("SHRINK", 1) {
+            0 => (history, faults),
+            _ => shrunk(&driver, history, faults).await,
+        };
+        let steps: Vec<_> = small.groups.iter().map(|group| format!("{group:?}")).collect();
         driver.stop().await;
+        panic!(
+            "found by {} after {after} histories; seed {seed}, start {}, {:#?}\nsmallest that fails:\n{}\n{}",
+            faults[0].check,
+            small.start,
+            small.purchases,
+            steps.join("\n"),
+            list(&faults)
+        );
     });
 }
 
@@ -135,6 +148,8 @@ struct Seen {
     lists: usize,
     checks: usize,
     parked: usize,
+    /// Faults that were planned and came to something.
+    hit: u64,
 }
 
 impl Seen {

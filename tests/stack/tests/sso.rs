@@ -185,7 +185,9 @@ fn an_access_token_of_a_session_is_ours_alone() {
         let stack = start(|_| {}).await;
         let signed_in = Browser::of(&stack).sign_in().await.expect(200);
         let token = text(&signed_in["access_token"]);
-        let (payload, tag) = token.strip_prefix("pws_").unwrap().split_once('.').unwrap();
+        let (payload, tag) = token.strip_prefix("pws_").unwrap().rsplit_once('.').unwrap();
+        let (session, expires) = payload.split_once('.').unwrap();
+        let later = expires.parse::<u64>().unwrap() + 1;
         let refresh = text(&signed_in["refresh_token"]);
         let swapped = format!("pws_{}", refresh.strip_prefix("pwr_").unwrap());
         for wrong in [
@@ -193,6 +195,7 @@ fn an_access_token_of_a_session_is_ours_alone() {
             format!("pws_{payload}."),
             format!("pws_{payload}.{tag}x"),
             format!("pws_x{payload}.{tag}"),
+            format!("pws_{session}.{later}.{tag}"),
             swapped,
             refresh,
         ] {

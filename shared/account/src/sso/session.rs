@@ -1,7 +1,7 @@
 //! Sessions of ours: a short access token that is good while its session lasts, and a refresh token that is good once.
 //!
-//! Both are sealed with a key derived from `CURSOR_KEY`, and name their session. An access token says who it is; a refresh token has
-//! its number in the session, which knows the number that is next. One that comes again was copied: the session ends.
+//! Both are sealed with a key derived from `CURSOR_KEY`, and name their session, which says who it is. An access token has its end; a
+//! refresh token has its number in the session, which knows the number that is next. One that comes again was copied: the session ends.
 
 use aws::{Cond, Key, Update};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -29,18 +29,6 @@ const RACE: i64 = 10;
 /// Seals tokens of sessions.
 #[derive(Clone)]
 pub struct SessionKey(hmac::Key);
-
-/// What an access token says.
-#[derive(Serialize, Deserialize)]
-struct Access {
-    u: UserId,
-    w: WorkspaceId,
-    s: SessionId,
-    /// Whether they were an administrator when they signed in.
-    a: bool,
-    /// Epoch seconds.
-    e: i64,
-}
 
 /// A session as kept.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -104,34 +92,33 @@ impl SessionKey {
         Some(payload)
     }
 
-    /// The principal behind an access token, and the session that must not have ended.
-    pub(crate) fn principal(&self, token: &str, at: Timestamp) -> Result<(Principal, SessionId), TokenError> {
+    /// The session that an access token names, if the token has not ended.
+    pub(crate) fn session(&self, token: &str, at: Timestamp) -> Result<SessionId, TokenError> {
         let payload = self.open(ACCESS, token).ok_or(TokenError::Signature)?;
-        let access = URL_SAFE_NO_PAD.decode(payload).ok();
-        let access: Option<Access> = access.and_then(|octets| serde_json::from_slice(&octets).ok());
-        let access = access.ok_or(TokenError::Malformed)?;
-        if at.as_second() >= access.e {
+        let (id, expires) = payload.rsplit_once('.').ok_or(TokenError::Malformed)?;
+        let expires: i64 = expires.parse().map_err(|_| TokenError::Malformed)?;
+        if at.as_second() >= expires {
             return Err(TokenError::Expired);
         }
-        let scopes = scopes(Role::Owner, access.a);
-        Ok((Principal { user: access.u, workspace: access.w, key: None, scopes }, access.s))
+        id.parse().map_err(|_| TokenError::Malformed)
     }
 
-    fn signed_in(&self, session: &Session) -> Result<SignedIn, Error> {
-        let access = Access {
-            u: session.user,
-            w: session.workspace,
-            s: session.id,
-            a: session.admin,
-            e: now().as_second() + ACCESS_LIFE,
-        };
-        let access = serde_json::to_vec(&access).map_err(|e| aws::Error::Shape(e.to_string()))?;
-        Ok(SignedIn {
-            access_token: self.seal(ACCESS, &URL_SAFE_NO_PAD.encode(access)),
+    fn signed_in(&self, session: &Session) -> SignedIn {
+        let expires = now().as_second() + ACCESS_LIFE;
+        SignedIn {
+            access_token: self.seal(ACCESS, &format!("{}.{expires}", session.id)),
             token_type: "Bearer",
             expires_in: ACCESS_LIFE,
             refresh_token: self.seal(REFRESH, &format!("{}.{}", session.id, session.generation)),
-        })
+        }
+    }
+}
+
+impl Session {
+    /// Who signed in, in their own workspace.
+    pub(crate) fn principal(&self) -> Principal {
+        let scopes = scopes(Role::Owner, self.admin);
+        Principal { user: self.user, workspace: self.workspace, key: None, scopes }
     }
 }
 
@@ -168,7 +155,7 @@ impl Account {
         let event = DomainEvent::new("account.session.begun", who.workspace, id, serde_json::json!({}));
         transaction.create("event", &self.table, &aws::event_item(&pk, &event.by(who.user)));
         transaction.commit().await.map_err(aws::Error::from)?;
-        key.signed_in(&session)
+        Ok(key.signed_in(&session))
     }
 
     /// The session of a refresh token of ours, and the token's number in it.
@@ -208,7 +195,7 @@ impl Account {
             return Err(Error::SessionRaced);
         }
         session.generation = generation + 1;
-        key.signed_in(&session)
+        Ok(key.signed_in(&session))
     }
 
     /// Ends the session of a refresh token, whichever of its tokens it is. One that is no more changes nothing.
