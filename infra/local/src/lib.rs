@@ -25,7 +25,7 @@ pub mod log;
 pub mod openapi;
 pub mod options;
 pub mod purchase;
-mod rehearsal;
+pub mod rehearsal;
 pub mod seed;
 pub mod services;
 pub mod sources;

@@ -13,8 +13,11 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// An account's view of the API.
 pub struct Api<'a> {
+    /// Where it is.
     pub stack: &'a StackFile,
+    /// What asks; follows redirections.
     pub client: Client,
+    /// The account's API key.
     pub key: String,
 }
 
@@ -24,7 +27,10 @@ impl<'a> Api<'a> {
         Self { stack, client: Client::new(), key }
     }
 
-    /// The answer to a request with the account's key, if it is one of success.
+    /// The answer to a request with the account's key.
+    ///
+    /// # Errors
+    /// If it is not one of success.
     pub async fn answer(&self, request: RequestBuilder) -> Result<Response, Error> {
         let response = request.header("x-api-key", &self.key).send().await.map_err(failed)?;
         if response.status().is_success() {
@@ -34,20 +40,35 @@ impl<'a> Api<'a> {
         Err(Error::Demo(format!("{url} answered {status}: {}", response.text().await.unwrap_or_default())))
     }
 
+    /// The same, read as JSON.
+    ///
+    /// # Errors
+    /// As [`Self::answer`].
     pub async fn json(&self, request: RequestBuilder) -> Result<Value, Error> {
         self.answer(request).await?.json().await.map_err(failed)
     }
 
+    /// Reads a resource.
+    ///
+    /// # Errors
+    /// As [`Self::answer`].
     pub async fn get(&self, path: &str) -> Result<Value, Error> {
         self.json(self.client.get(format!("{}{path}", self.stack.base_url))).await
     }
 
+    /// Posts JSON.
+    ///
+    /// # Errors
+    /// As [`Self::answer`].
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Error> {
         self.json(self.client.post(format!("{}{path}", self.stack.base_url)).json(body)).await
     }
 }
 
 /// Looks until it sees what is wanted.
+///
+/// # Errors
+/// That of a look, or what was seen when patience ended.
 pub async fn until<F: Future<Output = Result<Value, Error>>>(
     patience: Duration,
     mut look: impl FnMut() -> F,
@@ -72,11 +93,17 @@ pub fn failed(error: impl std::fmt::Display) -> Error {
 }
 
 /// Writes a line of what happened.
+///
+/// # Errors
+/// As standard output.
 pub fn line(text: &str) -> Result<(), Error> {
     Ok(writeln!(std::io::stdout(), "{text}")?)
 }
 
 /// Writes what happened if it is what should have.
+///
+/// # Errors
+/// If it is something else.
 pub fn check(what: &str, given: &Value, expected: &Value) -> Result<(), Error> {
     match given == expected {
         true => line(&format!("  {what}: {given}")),

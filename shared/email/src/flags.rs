@@ -4,7 +4,5 @@
 pub(crate) const DISPOSABLE: u64 = 1;
 /// Two large, less careful lists call it disposable.
 pub(crate) const SUSPECTED: u64 = 2;
-/// A provider that gives mailboxes to anyone.
-pub(crate) const FREE: u64 = 4;
 /// Never disposable, whatever the lists say.
-pub(crate) const ALLOWED: u64 = 8;
+pub(crate) const ALLOWED: u64 = 4;

@@ -8,6 +8,8 @@ use crate::flags;
 
 static DOMAINS: LazyLock<Fst<&'static [u8]>> =
     LazyLock::new(|| load(include_bytes!(concat!(env!("OUT_DIR"), "/domains.fst"))));
+static FREE: LazyLock<Fst<&'static [u8]>> =
+    LazyLock::new(|| load(include_bytes!(concat!(env!("OUT_DIR"), "/free.fst"))));
 static ROLES: LazyLock<Fst<&'static [u8]>> =
     LazyLock::new(|| load(include_bytes!(concat!(env!("OUT_DIR"), "/roles.fst"))));
 
@@ -39,20 +41,24 @@ pub fn classify(domain: &str) -> DomainClass {
         output = output.cat(step.out);
         node = fst.node(step.addr);
         if node.is_final() && (index == 0 || bytes[index - 1] == b'.') {
-            let here = output.cat(node.final_output()).value();
-            seen |= if index == 0 { here } else { here & !flags::FREE };
+            seen |= output.cat(node.final_output()).value();
         }
     }
     if seen & flags::ALLOWED != 0 {
         seen &= !(flags::DISPOSABLE | flags::SUSPECTED);
     }
     let disposable = seen & flags::DISPOSABLE != 0;
-    let free = seen & flags::FREE != 0 && !disposable;
+    let free = is_free(domain);
     DomainClass {
         disposable,
         suspected_disposable: seen & flags::SUSPECTED != 0 && !disposable && !free,
         free,
     }
+}
+
+/// Whether anyone can have a mailbox at `domain` (lower-case A-labels), as [`DomainClass::free`] says.
+pub(crate) fn is_free(domain: &str) -> bool {
+    FREE.get(domain).is_some()
 }
 
 /// Whether `local` names a function and not a person (`support`, `no-reply`), ignoring case and a `+tag`.
@@ -71,7 +77,7 @@ pub fn is_role(local: &str) -> bool {
 
 /// Bytes that the lists add to a binary.
 pub fn compiled_size() -> usize {
-    DOMAINS.as_bytes().len() + ROLES.as_bytes().len()
+    DOMAINS.as_bytes().len() + FREE.as_bytes().len() + ROLES.as_bytes().len()
 }
 
 #[cfg(test)]

@@ -48,6 +48,6 @@ pub(crate) fn suggest(input: &str, cause: SyntaxError) -> Option<String> {
         None => Cow::Owned(domain),
     };
     let mended = parse_strict(&format!("{local}@{domain}")).ok()?;
-    let slip = if lists::classify(mended.domain()).free { None } else { typo::suggest_address(&mended) };
+    let slip = if lists::is_free(mended.domain()) { None } else { typo::suggest_address(&mended) };
     Some(slip.unwrap_or_else(|| String::from(mended)))
 }

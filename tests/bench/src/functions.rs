@@ -5,10 +5,15 @@ use std::{
     fs,
     io::{Cursor, Write as _},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
+use account::Role;
 use clap::Args;
-use local::{Profile, Stack, build_functions, functions::binary_folder};
+use local::{
+    Profile, Stack, StackFile, accounts::Accounts, build_functions, functions::binary_folder, purchase,
+    rehearsal, seed::Seeded, top_up,
+};
 use serde_json::{Value, json};
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
@@ -37,6 +42,8 @@ const MIB: f64 = 1024.0 * 1024.0;
 const PASTED: usize = 100_000;
 /// Requests that each HTTP function then gets.
 const REQUESTS: usize = 50;
+/// How long an export or an erasure may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Args)]
 pub struct Options {
@@ -153,7 +160,29 @@ async fn warm_up(root: &Path, stack: &Stack, api: &Api) -> Outcome<String> {
         }
     }
     stack.run_schedule("verify-sweep-tasks").await?;
+    rehearse(stack).await?;
     Ok(task)
+}
+
+/// Puts to work what no list does: a purchase, a payment, an invitation, an export and an erasure, each from end to end.
+async fn rehearse(stack: &Stack) -> Outcome<()> {
+    let file = StackFile::of(stack, &Seeded::default());
+    purchase::run(&file).await?;
+    top_up::run(&file).await?;
+    let scopes: Vec<_> = Role::Owner.scopes().into_iter().collect();
+    let made = Accounts::of(stack)?.create_with("leaver", Some("leaver@example.com"), &scopes).await?;
+    let leaver = rehearsal::Api::new(&file, made.key.token);
+    let path = |of: &str, what: &Value| format!("{of}/{}", what["id"].as_str().unwrap_or_default());
+    let team = leaver.post("/v1/workspaces", &json!({ "name": "Team" })).await?;
+    let invitation = json!({ "email": "bob@example.com", "role": "member" });
+    leaver.post(&format!("{}/invitations", path("/v1/workspaces", &team)), &invitation).await?;
+    let export = path("/v1/me/exports", &leaver.post("/v1/me/export", &Value::Null).await?);
+    rehearsal::until(PATIENCE, || leaver.get(&export), |export| export["state"] == "ready").await?;
+    let leave = leaver.client.delete(format!("{}/v1/me", stack.base_url()));
+    let erasure = path("/v1/erasures", &leaver.json(leave).await?);
+    rehearsal::until(PATIENCE, || leaver.get(&erasure), |erasure| erasure["state"] == "completed").await?;
+    stack.run_schedule("billing-expire-lots").await?;
+    Ok(())
 }
 
 /// The function's sample event with a real key and real ids.
