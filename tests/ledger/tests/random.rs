@@ -53,15 +53,11 @@ fn parked(history: &History) -> usize {
     (0..history.purchases.len()).map(waiting).sum()
 }
 
-/// What came of a round.
-enum Played {
-    Well,
-    /// The history that failed, how, and the stack that it failed on.
-    Ill(Driver, History, Vec<Fault>),
-}
+/// A history that failed, how, and the stack that it failed on.
+type Failed = (Driver, History, Vec<Fault>);
 
-/// Plays histories on a stack of their own.
-async fn round(seeds: Range<u64>, at_once: usize, seen: &mut Seen) -> Played {
+/// Plays histories on a stack of their own, until one fails.
+async fn round(seeds: Range<u64>, at_once: usize, seen: &mut Seen) -> Option<Failed> {
     let driver = Driver::start().await;
     let parked = seen.parked;
     let played = stream::iter(seeds.map(generate)).map(|history| async {
@@ -80,13 +76,13 @@ async fn round(seeds: Range<u64>, at_once: usize, seen: &mut Seen) -> Played {
     drop(played);
     seen.hit += driver.hit();
     if let Some((history, faults)) = failed {
-        return Played::Ill(driver, history, faults);
+        return Some((driver, history, faults));
     }
     assert_eq!(driver.tables.calls("failed").await, BTreeSet::new());
     let waiting = driver.tables.calls("parked").await.len();
     assert_eq!(waiting, seen.parked - parked, "calls that wait for their transaction");
     driver.stop().await;
-    Played::Well
+    None
 }
 
 #[test]
@@ -106,11 +102,10 @@ fn every_paid_event_has_one_effect_in_random_histories() {
         let mut seen = Seen::default();
         let mut failed = None;
         for from in (first..end).step_by(ROUND) {
-            let played = round(from..end.min(from + ROUND as u64), at_once, &mut seen).await;
+            failed = round(from..end.min(from + ROUND as u64), at_once, &mut seen).await;
             let (took, rate) = (begun.elapsed(), seen.histories as f64 / begun.elapsed().as_secs_f64());
             println!("{seen:?} in {took:.1?}, {rate:.1} histories/s");
-            if let Played::Ill(driver, history, faults) = played {
-                failed = Some((driver, history, faults));
+            if failed.is_some() {
                 break;
             }
         }
