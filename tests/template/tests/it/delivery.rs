@@ -113,7 +113,7 @@ fn production_follows_staging_and_staging_follows_every_check() {
     let workflows = workflows();
     let (check, deliver) = (jobs(&workflows["check.yml"]), jobs(&workflows["deliver.yml"]));
     let names: BTreeSet<&str> = check.keys().map(String::as_str).collect();
-    assert_eq!(names, BTreeSet::from(["build", "lint", "scan", "test"]));
+    assert_eq!(names, BTreeSet::from(["build", "ledger", "lint", "scan", "test"]));
     assert!(check.values().all(|job| job["if"].is_null() && job["continue-on-error"].is_null()));
     assert_eq!(deliver["check"]["uses"], "./.github/workflows/check.yml");
     for (job, needs, environment, stage) in
