@@ -53,10 +53,18 @@ pub struct Options {
     /// Warm invocations of each of the three that are compared.
     #[arg(long, default_value_t = 3000)]
     warm: usize,
+    /// Warm time alone, which needs few functions built; docs/benchmarks.md is left as it is.
+    #[arg(long)]
+    warm_only: bool,
     /// Leave docs/benchmarks.md as it is.
     #[arg(long)]
     dry: bool,
 }
+
+/// The read endpoint whose warm time is measured, what makes the thing that it reads, and what both are compared with.
+const READ: &str = "verify-get-task";
+const MAKES: &str = "verify-create-task";
+const COMPARED: [&str; 2] = ["bench-hello", "bench-two-gets"];
 
 /// A function's binary and what it finds in its environment as deployed.
 struct Function {
@@ -75,11 +83,18 @@ struct Seen {
 
 pub fn run(options: &Options) -> Outcome<bool> {
     let root = root();
-    println!("Building the functions …");
-    build_functions(&root, Profile::Release, true)?;
-    api::build_compared(&root, &["bench-hello", "bench-two-gets"], &[])?;
-    println!("Memory and warm time, on a stack …");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    println!("Building the functions …");
+    if options.warm_only {
+        api::build_compared(&root, &COMPARED, &[MAKES, READ])?;
+        let warm = runtime.block_on(warm_alone(&root, options.warm))?;
+        let (text, kept) = warm_table(&warm);
+        println!("{text}");
+        return Ok(kept);
+    }
+    build_functions(&root, Profile::Release, true)?;
+    api::build_compared(&root, &COMPARED, &[])?;
+    println!("Memory and warm time, on a stack …");
     let seen = runtime.block_on(on_a_stack(&root, options))?;
     drop(runtime);
     println!("Cold starts …");
@@ -110,26 +125,46 @@ async fn on_a_stack(root: &Path, options: &Options) -> Outcome<Seen> {
         .functions
         .iter()
         .map(|function| {
-            let mut env = stack.function_env(&function.name);
-            // As deployed: log lines are JSON.
-            env.retain(|name, _| name != "LOG_FORMAT" && name != "NO_COLOR");
             let name = function.name.clone();
-            Function { http: routed.contains(name.as_str()), binary: folder.join(&name), name, env }
+            let (http, binary) = (routed.contains(name.as_str()), folder.join(&name));
+            Function { http, binary, env: env_of(&stack, &name), name }
         })
         .collect();
-    let read = functions.iter().find(|f| f.name == "verify-get-task").ok_or("verify-get-task is gone")?;
-    let (token, key_id) = (&api.account.key.token, api.account.key.key.id);
-    let task_key = format!("WSP#{} TASK#{task}", api.account.workspace);
-    let reads = [
-        format!("{} KEY#{key_id} KEY", stack.table("AccountTable")?),
-        format!("{} {task_key}", stack.table("VerifyTable")?),
-    ];
-    let event = event_of(root, &read.name, token, &task, "")?;
-    let setting =
-        warm::Setting { binary: &read.binary, env: &read.env, folder: &folder, event: &event, reads };
-    let warm = tokio::task::block_in_place(|| warm::measure(&setting, options.warm))?;
+    let warm = warm_time(root, &stack, &api, &task, options.warm)?;
     stack.stop().await;
     Ok(Seen { functions, peaks, warm })
+}
+
+/// What the function finds in its environment as deployed.
+fn env_of(stack: &Stack, function: &str) -> BTreeMap<String, String> {
+    let mut env = stack.function_env(function);
+    // Log lines are JSON.
+    env.retain(|name, _| name != "LOG_FORMAT" && name != "NO_COLOR");
+    env
+}
+
+/// Warm time, on a stack that has nothing else.
+async fn warm_alone(root: &Path, rounds: usize) -> Outcome<Warm> {
+    let stack = api::stack(root, |stack| stack.only = Some([MAKES, READ].map(str::to_owned).into())).await?;
+    let api = Api::new(&stack, 10).await?;
+    let made = api.post("/v1/verification/tasks", &json!({ "emails": ["person@corp.example"] })).await?;
+    let warm = warm_time(root, &stack, &api, made["id"].as_str().unwrap_or_default(), rounds)?;
+    stack.stop().await;
+    Ok(warm)
+}
+
+fn warm_time(root: &Path, stack: &Stack, api: &Api, task: &str, rounds: usize) -> Outcome<Warm> {
+    let folder = binary_folder(root, Profile::Release);
+    let key = &api.account.key;
+    let reads = [
+        format!("{} KEY#{} KEY", stack.table("AccountTable")?, key.key.id),
+        format!("{} WSP#{} TASK#{task}", stack.table("VerifyTable")?, api.account.workspace),
+    ];
+    let event = event_of(root, READ, &key.token, task, "")?;
+    let (binary, env) = (folder.join(READ), env_of(stack, READ));
+    let setting =
+        warm::Setting { binary: &binary, env: &env, folder: &folder, event: &event, holds: task, reads };
+    tokio::task::block_in_place(|| warm::measure(&setting, rounds))
 }
 
 /// Puts every function to work, the heaviest request of the API among it; the id of the list verified.
@@ -261,18 +296,21 @@ fn tables(hello: &Function, seen: &Seen, cold: &BTreeMap<String, f64>) -> Outcom
             judge(package(&function.binary)?, PACKAGE, 2, &mut broken),
         ]);
     }
-    let warm = &seen.warm;
-    let mut second = Table::new(["`verify-get-task` beyond its DynamoDB calls", "÷ hello (≤ 2)"]);
-    second.row(["time".into(), judge(warm.wall(), WARM, 2, &mut broken)]);
-    second.row(["processor time".into(), judge(warm.cpu(), WARM, 2, &mut broken)]);
+    let (second, warm_kept) = warm_table(&seen.warm);
+    println!("hello: cold {base:.2} ms, {:.2} MiB zipped", package(&hello.binary)?);
+    Ok((format!("{}\n{second}", table.text()), !broken && warm_kept))
+}
+
+fn warm_table(warm: &Warm) -> (String, bool) {
+    let mut broken = false;
+    let mut table = Table::new(["`verify-get-task` beyond its DynamoDB calls", "÷ hello (≤ 2)"]);
+    table.row(["time".into(), judge(warm.wall(), WARM, 2, &mut broken)]);
+    table.row(["processor time".into(), judge(warm.cpu(), WARM, 2, &mut broken)]);
     println!(
-        "hello: cold {base:.2} ms, {:.2} MiB zipped; warm p50 µs (wall, cpu): hello {:?}, two gets {:?}, task {:?}",
-        package(&hello.binary)?,
-        warm.hello,
-        warm.two_gets,
-        warm.read,
+        "warm p50 µs (wall, cpu): hello {:?}, two gets {:?}, task {:?}",
+        warm.hello, warm.two_gets, warm.read
     );
-    Ok((format!("{}\n{}", table.text(), second.text()), !broken))
+    (table.text(), !broken)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use ledger_tests::{Fault, History, Said, Step, check, generate, smaller};
 use crate::driver::{Driver, run, setting};
 
 /// How many a run plays unless `HISTORIES` says otherwise; the check plays 10,000.
-const HISTORIES: u64 = 300;
+const HISTORIES: u64 = 100;
 /// How many at a time unless `AT_ONCE` says otherwise: as most of the time one waits for messages.
 const AT_ONCE: u64 = 48;
 /// How many are played on one stack. What stands in for DynamoDB looks, at each transaction, at the tokens of all those of the last ten
