@@ -71,6 +71,19 @@ pub fn build_functions(root: &Path, profile: Profile, progress: bool) -> Result<
 /// selection is another build of most dependencies; a check that has built all of the workspace says so here and saves that.
 const SELECTION: &str = "PIECEWORK_BUILD";
 
+/// `cargo build --quiet` in `root`, without what cargo told this process about its own package. Passed on, that makes build
+/// scripts that look at it (ring's does) run again, and everything above them is compiled again.
+pub fn cargo_build(root: &Path) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["build", "--quiet"]).current_dir(root);
+    for (name, _) in std::env::vars_os() {
+        if ["CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|p| name.to_string_lossy().starts_with(p)) {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 fn build(
     root: &Path,
     profile: Profile,
@@ -78,15 +91,8 @@ fn build(
     packages: usize,
     progress: bool,
 ) -> Result<(), Error> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["build", "--quiet", "--message-format=json-render-diagnostics"]).current_dir(root);
-    // What cargo told this process about its own package. Passed on, it makes build scripts that look at it (ring's does) run
-    // again, and everything above them is compiled again.
-    for (name, _) in std::env::vars_os() {
-        if ["CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|p| name.to_string_lossy().starts_with(p)) {
-            command.env_remove(name);
-        }
-    }
+    let mut command = cargo_build(root);
+    command.arg("--message-format=json-render-diagnostics");
     let each = names.iter().flat_map(|name| ["-p", name]);
     match (std::env::var(SELECTION), profile) {
         (Ok(selection), Profile::Debug) => command.args(selection.split_whitespace()),

@@ -94,9 +94,28 @@ impl<'a> Members<'a> {
         Self { out, result: Ok(()) }
     }
 
+    fn name(&mut self, name: &str) -> fmt::Result {
+        self.out.write_str(",\"")?;
+        self.out.write_str(name)?;
+        self.out.write_str("\":")
+    }
+
     fn text(&mut self, name: &str, value: &str) -> fmt::Result {
-        let value = serde_json::to_string(value).map_err(|_| fmt::Error)?;
-        write!(self.out, ",\"{name}\":{value}")
+        self.name(name)?;
+        // Most texts are as they stand.
+        if value.bytes().all(|octet| octet >= b' ' && octet != b'"' && octet != b'\\') {
+            self.out.write_char('"')?;
+            self.out.write_str(value)?;
+            return self.out.write_char('"');
+        }
+        self.out.write_str(&serde_json::to_string(value).map_err(|_| fmt::Error)?)
+    }
+
+    fn plain(&mut self, field: &Field, value: impl fmt::Display) {
+        self.and(|to| {
+            to.name(field.name())?;
+            write!(to.out, "{value}")
+        });
     }
 
     fn and(&mut self, write: impl FnOnce(&mut Self) -> fmt::Result) {
@@ -110,17 +129,17 @@ impl Visit for Members<'_> {
     fn record_f64(&mut self, field: &Field, value: f64) {
         // JSON has no NaN and no infinity.
         if value.is_finite() {
-            self.and(|to| write!(to.out, ",\"{}\":{value}", field.name()));
+            self.plain(field, value);
         }
     }
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.and(|to| write!(to.out, ",\"{}\":{value}", field.name()));
+        self.plain(field, value);
     }
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.and(|to| write!(to.out, ",\"{}\":{value}", field.name()));
+        self.plain(field, value);
     }
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.and(|to| write!(to.out, ",\"{}\":{value}", field.name()));
+        self.plain(field, value);
     }
     fn record_str(&mut self, field: &Field, value: &str) {
         self.and(|to| to.text(field.name(), value));

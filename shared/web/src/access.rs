@@ -15,11 +15,10 @@ use crate::{
 };
 
 /// What the access types need, put into every request's extensions.
-#[derive(Clone)]
 pub(crate) struct Gate {
     pub authenticator: Option<Authenticator>,
     pub cursors: CursorKey,
-    pub limiter: Arc<Limiter>,
+    pub limiter: Limiter,
 }
 
 /// An argument type that says who may call.
@@ -52,8 +51,8 @@ pub struct Webhook {
 
 /// A caller whose credentials give `P`.
 pub struct Caller<P> {
-    principal: Principal,
-    cursors: CursorKey,
+    principal: Arc<Principal>,
+    gate: Arc<Gate>,
     permission: PhantomData<P>,
 }
 
@@ -88,11 +87,11 @@ impl<P> Caller<P> {
     }
     /// Checks a page request; its cursor must be one that this tenant got for this filter.
     pub fn page(&self, query: &PageQuery, filter: &str) -> Result<PageRequest, Cause> {
-        query.open(&self.cursors, &self.tenant(), filter)
+        query.open(&self.gate.cursors, &self.tenant(), filter)
     }
     /// One page of what was found, its cursor sealed for this tenant and filter.
     pub fn paged<T>(&self, found: aws::Found<T>, filter: &str) -> Page<T> {
-        let next_cursor = found.next.map(|key| self.cursors.seal(&self.tenant(), filter, key));
+        let next_cursor = found.next.map(|key| self.gate.cursors.seal(&self.tenant(), filter, key));
         Page { data: found.items, next_cursor }
     }
     fn tenant(&self) -> String {
@@ -104,9 +103,9 @@ impl<P> Caller<P> {
 const WORKSPACE: &str = "x-workspace-id";
 
 /// The key in `X-API-Key`; without one, the token or key in `Authorization: Bearer`.
-async fn authenticate(parts: &Parts) -> Result<(Principal, Gate), Cause> {
-    let gate =
-        parts.extensions.get::<Gate>().cloned().ok_or_else(|| Cause::internal("no gate in the request"))?;
+async fn authenticate(parts: &Parts) -> Result<(Principal, Arc<Gate>), Cause> {
+    let gate = parts.extensions.get::<Arc<Gate>>().cloned();
+    let gate = gate.ok_or_else(|| Cause::internal("no gate in the request"))?;
     let known = gate.authenticator.as_ref();
     let known = known.ok_or_else(|| Cause::internal("no account table for this function"))?;
     let unauthenticated = |detail: &str| Cause::new(Kind::Unauthenticated).detail(detail);
@@ -115,7 +114,8 @@ async fn authenticate(parts: &Parts) -> Result<(Principal, Gate), Cause> {
         (Some(key), _) => known.key(key).await?,
         (None, Some(text)) => match text.split_once(' ') {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
-                known.bearer(token.trim()).await?
+                // Boxed, for what a token may need would make every future around this one as large.
+                Box::pin(known.bearer(token.trim())).await?
             }
             _ => return Err(unauthenticated("The Authorization header must be: Bearer and a token.")),
         },
@@ -156,8 +156,9 @@ impl<S: Sync, P: Permission> FromRequestParts<S> for Caller<P> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let (principal, gate) = authenticate(parts).await?;
         require(&principal, P::SCOPE)?;
-        parts.extensions.insert(Arc::new(principal.clone()));
-        Ok(Self { principal, cursors: gate.cursors, permission: PhantomData })
+        let principal = Arc::new(principal);
+        parts.extensions.insert(Arc::clone(&principal));
+        Ok(Self { principal, gate, permission: PhantomData })
     }
 }
 

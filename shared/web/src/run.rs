@@ -61,13 +61,13 @@ type Served = tower::util::BoxCloneSyncService<lambda_http::Request, Response, s
 pub fn prepare<S: Deps>(endpoint: Endpoint<S>, settings: &Settings) -> Result<Served, SettingError> {
     let clients = Clients::new();
     let counters = endpoint.counts.map(|tell| Ok((Limiter::table(settings, &clients)?, tell))).transpose()?;
-    let limiter = Arc::new(Limiter::new(endpoint.class, counters, settings)?);
+    let limiter = Limiter::new(endpoint.class, counters, settings)?;
     let policy = limiter.policy(endpoint.authenticates);
-    let gate = Gate {
+    let gate = Arc::new(Gate {
         limiter,
         authenticator: endpoint.authenticates.then(|| Authenticator::new(settings, &clients)).transpose()?,
         cursors: CursorKey::of(settings)?,
-    };
+    });
     let upstream = endpoint.upstream.map(|seat| seat.taken(settings)).transpose()?.flatten();
     let features = Features::of(settings)?;
     let (router, max_body) = match endpoint.feature {
@@ -88,7 +88,7 @@ pub fn prepare<S: Deps>(endpoint: Endpoint<S>, settings: &Settings) -> Result<Se
     let compress = CompressionLayer::new().compress_when(SizeAbove::new(1024));
     let inner = ServiceBuilder::new().layer(compress).service(router);
     Ok(Served::new(tower::service_fn(move |request: lambda_http::Request| {
-        let (inner, gate, policy) = (inner.clone(), gate.clone(), policy.clone());
+        let (inner, gate, policy) = (inner.clone(), Arc::clone(&gate), policy.clone());
         async move {
             let meter = Meter::default();
             let mut response = answer(inner, gate, meter.clone(), max_body, request).await;
@@ -106,7 +106,7 @@ async fn absent() -> Problem {
 
 async fn answer<I, B>(
     mut inner: I,
-    gate: Gate,
+    gate: Arc<Gate>,
     meter: Meter,
     max_body: usize,
     request: lambda_http::Request,
@@ -131,7 +131,8 @@ where
         request_id, correlation_id, trace_id = format_args!("{:032x}", traced.context().trace),
         method = %request.method(), workspace = Empty, key = Empty
     );
-    let work = async {
+    // Boxed, for each scope around it would move it once more.
+    let work = Box::pin(async {
         let response = match accept(request, gate, meter, max_body).await {
             Ok(request) => match inner.ready().await {
                 Ok(inner) => match inner.call(request).await {
@@ -150,7 +151,7 @@ where
             requests = 1u64, errors, latency, status_class, status = status.as_u16(), "answered"
         );
         response
-    };
+    });
     let work =
         REQUEST_ID.scope(RequestId(request_id.clone()), correlation::scope(correlation_id.clone(), work));
     let mut response = trace::scope(traced.context(), work.instrument(span)).await;
@@ -180,7 +181,7 @@ where
 /// Counts the caller's address, buffers the body, within bounds, and lays what extractors need into the request.
 async fn accept(
     request: lambda_http::Request,
-    gate: Gate,
+    gate: Arc<Gate>,
     meter: Meter,
     max_body: usize,
 ) -> Result<Request<Body>, Cause> {

@@ -1,12 +1,13 @@
 //! A stack in release mode and a customer of it who can pay.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{path::Path, time::Duration};
 
 use account::Scope;
 use bytes::Bytes;
 use local::{
     DataDir, Profile, Stack, StackOptions,
     accounts::{Accounts, NewAccount},
+    functions::cargo_build,
 };
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect::Policy};
 use serde_json::Value;
@@ -18,11 +19,11 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// Builds functions that others are compared with, by their binaries' names; and of ours the packages named.
 pub fn build_compared(root: &Path, binaries: &[&str], ours: &[&str]) -> Outcome<()> {
-    let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    build.args(["build", "--release", "--quiet", "-p", "bench"]);
+    let mut build = cargo_build(root);
+    build.args(["--release", "-p", "bench"]);
     build.args(ours.iter().flat_map(|name| ["-p", name]));
     build.args(binaries.iter().chain(ours).flat_map(|name| ["--bin", name]));
-    match build.current_dir(root).status()?.success() {
+    match build.status()?.success() {
         true => Ok(()),
         false => Err("the functions to compare with do not build".into()),
     }
