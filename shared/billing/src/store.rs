@@ -4,7 +4,9 @@
 
 use aws::{Clients, CommitError, Cond, Deps, Found, Key, Query, Table, Transaction, Update};
 use jiff::Timestamp;
-use piecework_core::{DomainEvent, PageRequest, Settings, WorkspaceId, now, settings::SettingError};
+use piecework_core::{
+    DomainEvent, PageRequest, Settings, WorkspaceId, now, settings::SettingError, sortable,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -73,7 +75,7 @@ fn referred(pk: &str, reference: &str) -> String {
 }
 
 pub(crate) fn look(at: Timestamp, lot: LotId) -> String {
-    format!("{at}#{lot}")
+    format!("{}#{lot}", sortable(at))
 }
 
 impl Deps for Billing {

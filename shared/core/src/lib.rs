@@ -23,7 +23,7 @@ pub use money::{Currency, CurrencyError, MOST, Money, MoneyError};
 pub use problem::{Fault, Kind, Problem};
 pub use scrub::{scrub, scrub_json};
 pub use settings::Settings;
-pub use time::now;
+pub use time::{now, sortable};
 
 // Re-exported so that `typed_id!` works in a crate that names neither.
 #[doc(hidden)]

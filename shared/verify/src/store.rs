@@ -5,7 +5,7 @@
 
 use aws::{Clients, Deps, Found, Key, Query, Table};
 use jiff::Timestamp;
-use piecework_core::{DomainEvent, PageRequest, Settings, WorkspaceId, settings::SettingError};
+use piecework_core::{DomainEvent, PageRequest, Settings, WorkspaceId, settings::SettingError, sortable};
 use serde::{Deserialize, Serialize};
 use tabular::{Hints, Layout};
 
@@ -250,7 +250,7 @@ pub(crate) fn chunk_key(workspace: WorkspaceId, id: TaskId, first: u64) -> Key {
 
 /// The sort key under which the sweep finds the task once `at` has passed.
 pub(crate) fn look_again(at: Timestamp, id: TaskId) -> String {
-    format!("{at}#{id}")
+    format!("{}#{id}", sortable(at))
 }
 
 /// The names of a task's objects.

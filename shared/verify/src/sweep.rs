@@ -2,7 +2,7 @@
 
 use aws::{Bucket, Clients, Cond, Deps, Query, Queue, Update};
 use jiff::SignedDuration;
-use piecework_core::{Settings, now, settings::SettingError};
+use piecework_core::{Settings, now, settings::SettingError, sortable};
 
 use crate::{
     ChunkMessage, Error, TaskState, Verify,
@@ -41,7 +41,7 @@ impl Deps for Sweeper {
 impl Sweeper {
     /// Looks at every open task whose time has come.
     pub async fn run(&self) -> Result<(), Error> {
-        let high = now().to_string();
+        let high = sortable(now());
         let query = Query::index("gsi2", OPEN).between("0", high).limit(ROUND);
         let due = self.verify.tasks.table.query::<TaskRecord>(query).await?.items;
         tracing::info!(due = due.len(), "sweep");
