@@ -285,21 +285,21 @@ impl Invitations {
         if email.and_then(|email| vouched(&email)) != Some(comparable(&invited.email)) {
             return Err(Error::NotInvited);
         }
+        let at = now();
         match invited.state {
             InvitationState::Accepted => return Err(Error::InvitationUsed),
             InvitationState::Revoked => return Err(Error::InvitationOver),
-            InvitationState::Open if invited.valid_until <= now() => return Err(Error::InvitationOver),
+            InvitationState::Open if invited.valid_until <= at => return Err(Error::InvitationOver),
             InvitationState::Open => {}
         }
         if seen.get::<MemberRecord>(&member)?.is_some() {
             return Err(Error::AlreadyMember);
         }
-        let (at, open) = (now(), InvitationState::Open.name());
         let mut transaction = Transaction::new();
         let update = Update::at(invitation)
             .set("state", InvitationState::Accepted.name())
-            .when(Cond::eq("state", open))
-            .when(Cond::is("valid_until", ">", at));
+            .when(Cond::eq("state", InvitationState::Open.name()))
+            .when(Cond::eq("valid_until", invited.valid_until));
         transaction.update("invitation", table, update);
         transaction.delete("invited", table, &invited_key(workspace, &invited.email));
         let update = Update::at(meta_key(workspace)).add("members", 1);

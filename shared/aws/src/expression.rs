@@ -37,6 +37,7 @@ impl From<bool> for Value {
         Self(AttributeValue::Bool(flag))
     }
 }
+/// Text as records have it, to be set or found equal. It does not sort as time does: [`piecework_core::sortable`].
 impl From<jiff::Timestamp> for Value {
     fn from(at: jiff::Timestamp) -> Self {
         Self(AttributeValue::S(at.to_string()))
