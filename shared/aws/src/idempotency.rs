@@ -50,39 +50,62 @@ pub fn complete_in(transaction: &mut Transaction, table: &Table, request: &Reque
     transaction.put(LABEL, table, &record, Some(Cond::absent_or_expired()));
 }
 
-/// Adds the claim of a request that takes more than one transaction: until `lock_until` a repeat is answered 409.
-/// A claim left behind by a crash can be taken over after that.
-pub fn begin_in(transaction: &mut Transaction, table: &Table, request: &Request, lock_until: Timestamp) {
-    let free = Cond::Any(vec![
-        Cond::absent_or_expired(),
-        Cond::All(vec![
-            Cond::Absent("reply"),
-            Cond::is("lock_until", "<", now().as_millisecond()),
-            Cond::eq("fingerprint", &request.fingerprint),
-        ]),
-    ]);
-    transaction.put(LABEL, table, &record(request, None, lock_until), Some(free));
+/// The claim on the key of a request that takes more than one transaction: while it holds, a repeat is answered 409. One that a crash
+/// leaves behind can be taken over after its end. Of a request without a key it is nothing.
+pub struct Claim<'a> {
+    table: &'a Table,
+    request: Option<&'a Request>,
+    until: Timestamp,
 }
 
-/// Adds the answer to the claim made by [`begin_in`] with the same `lock_until`. Refused if another took the claim over.
-pub fn finish_in(
-    transaction: &mut Transaction,
-    table: &Table,
-    request: &Request,
-    reply: &Reply,
-    lock_until: Timestamp,
-) {
-    let ours = Cond::All(vec![Cond::Absent("reply"), Cond::eq("lock_until", lock_until.as_millisecond())]);
-    transaction.put(LABEL, table, &record(request, Some(reply.clone()), lock_until), Some(ours));
-}
+impl<'a> Claim<'a> {
+    /// Claims the key for so long.
+    pub async fn begin(
+        table: &'a Table,
+        request: Option<&'a Request>,
+        lock: SignedDuration,
+    ) -> Result<Self, Error> {
+        let until = now() + lock;
+        if let Some(request) = request {
+            let free = Cond::Any(vec![
+                Cond::absent_or_expired(),
+                Cond::All(vec![
+                    Cond::Absent("reply"),
+                    Cond::is("lock_until", "<", now().as_millisecond()),
+                    Cond::eq("fingerprint", &request.fingerprint),
+                ]),
+            ]);
+            let mut claim = Transaction::new();
+            claim.put(LABEL, table, &record(request, None, until), Some(free));
+            claim.commit().await?;
+        }
+        Ok(Self { table, request, until })
+    }
 
-/// Gives up the claim made by [`begin_in`] with the same `lock_until`, for a request that had no effect: a repeat need not wait.
-pub async fn release(table: &Table, request: &Request, lock_until: Timestamp) -> Result<(), Error> {
-    let update = Update::at(key(request))
-        .set("lock_until", 0i64)
-        .when(Cond::Absent("reply"))
-        .when(Cond::eq("lock_until", lock_until.as_millisecond()));
-    table.update::<serde_json::Value>(update).await.map(drop)
+    fn ours(&self) -> [Cond; 2] {
+        [Cond::Absent("reply"), Cond::eq("lock_until", self.until.as_millisecond())]
+    }
+
+    /// Adds the answer. Refused if another took the claim over.
+    pub fn finish_in(&self, transaction: &mut Transaction, reply: &Reply) {
+        if let Some(request) = self.request {
+            let record = record(request, Some(reply.clone()), self.until);
+            transaction.put(LABEL, self.table, &record, Some(Cond::All(self.ours().into())));
+        }
+    }
+
+    /// Gives the claim up if the request failed, so that a repeat need not wait for its end. If a transaction with the answer is still
+    /// under way, it is refused then; if it was made, its answer stays.
+    pub async fn end<E>(self, outcome: Result<Reply, E>) -> Result<Reply, E> {
+        if let (Some(request), Err(_)) = (self.request, &outcome) {
+            let [unanswered, held] = self.ours();
+            let update = Update::at(key(request)).set("lock_until", 0i64).when(unanswered).when(held);
+            if let Err(error) = self.table.update::<serde_json::Value>(update).await {
+                tracing::warn!(%error, "the claim on the key stays until its end");
+            }
+        }
+        outcome
+    }
 }
 
 /// What a repeat is answered with, if `request` was seen: the kept answer, or the problem that says why not (409, 422).
@@ -104,7 +127,7 @@ pub async fn replay(table: &Table, request: &Request) -> Result<Option<Result<Re
     })
 }
 
-/// Runs `effect`, which keeps its reply by [`complete_in`] or [`finish_in`]. If it fails and the request was seen before, the
+/// Runs `effect`, which keeps its reply by [`complete_in`] or [`Claim::finish_in`]. If it fails and the request was seen before, the
 /// repeat's answer goes out instead: so a first request costs nothing extra, and a repeat is told even when the first one's
 /// effect (a balance now spent) would refuse it.
 pub async fn once<E: Into<Problem>>(

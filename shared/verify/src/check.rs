@@ -1,7 +1,10 @@
 //! One address, now (V1).
 
-use aws::{Clients, CommitError, Deps, Transaction, idempotency};
-use billing::{Billing, Book, CREDITS_LABEL};
+use aws::{
+    Clients, CommitError, Deps, Transaction,
+    idempotency::{self, Claim},
+};
+use billing::{Billing, Book, CREDITS_LABEL, Plan};
 use email::{Status, Verification, inspect};
 use jiff::{SignedDuration, Timestamp};
 use piecework_core::{
@@ -83,14 +86,21 @@ impl SingleCheck {
             return Err(Error::Unusable { pointer: "/email", detail: "must be at most 1000 octets".into() });
         }
         // Before the work: nobody waits for a result that they cannot pay for.
-        let book = Book::credits(workspace);
-        let mut plan = self.billing.plan(&book, 1).await?;
-        let lock_until = now() + LOCK;
-        if let Some(once) = once {
-            let mut claim = Transaction::new();
-            idempotency::begin_in(&mut claim, &self.tasks.table, once, lock_until);
-            claim.commit().await?;
-        }
+        let plan = self.billing.plan(&Book::credits(workspace), 1).await?;
+        let claim = Claim::begin(&self.tasks.table, once, LOCK).await?;
+        let outcome = self.answer(workspace, actor, request, plan, &claim).await;
+        claim.end(outcome).await
+    }
+
+    /// Checks the address, then charges by the plan and keeps the answer under its key.
+    async fn answer(
+        &self,
+        workspace: WorkspaceId,
+        actor: UserId,
+        request: CheckRequest,
+        mut plan: Plan,
+        claim: &Claim<'_>,
+    ) -> Result<Reply, Error> {
         let found = inspect(&request.email);
         let (route, smtp) = match found.domain().map(str::to_owned) {
             None => (None, None),
@@ -124,13 +134,11 @@ impl SingleCheck {
             if credits_charged > 0 {
                 self.billing.charge_in(&mut transaction, &plan, &id.to_string());
             }
-            if let Some(once) = once {
-                idempotency::finish_in(&mut transaction, &self.tasks.table, once, &reply, lock_until);
-            }
+            claim.finish_in(&mut transaction, &reply);
             match transaction.commit().await {
                 // The plan fails with the balance as it is now when others have spent it.
                 Err(CommitError::Refused { label: CREDITS_LABEL, .. }) => {
-                    plan = self.billing.plan(&book, 1).await?
+                    plan = self.billing.plan(&Book::credits(workspace), 1).await?
                 }
                 outcome => {
                     outcome?;

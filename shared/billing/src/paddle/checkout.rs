@@ -7,7 +7,6 @@ use jiff::{SignedDuration, Timestamp};
 use piecework_core::{
     Fault, Kind, Problem, Settings, UserId, WorkspaceId,
     idempotency::{Reply, Request},
-    now,
     settings::SettingError,
 };
 use secrecy::{ExposeSecret as _, SecretString};
@@ -150,22 +149,20 @@ impl Checkout {
         if !(1..=MOST).contains(&new.quantity) {
             return Err(invalid("/quantity", &format!("must be 1 to {MOST}")));
         }
-        let lock_until = now() + LOCK;
-        if let Some(request) = request {
-            let mut claim = Transaction::new();
-            idempotency::begin_in(&mut claim, &self.billing.table, request, lock_until);
-            claim.commit().await.map_err(aws::Error::from)?;
-        }
-        let (transaction_id, checkout_url) = match self.ask(owner, &new).await {
-            Ok(made) => made,
-            Err(problem) => {
-                if let Some(request) = request {
-                    idempotency::release(&self.billing.table, request, lock_until).await?;
-                }
-                return Err(problem);
-            }
-        };
-        let credits = price.credits * u64::from(new.quantity);
+        let claim = idempotency::Claim::begin(&self.billing.table, request, LOCK).await?;
+        let outcome = self.ask_and_keep(owner, &new, price.credits, &claim).await;
+        claim.end(outcome).await
+    }
+
+    async fn ask_and_keep(
+        &self,
+        owner: Owner,
+        new: &NewCheckout,
+        credits_each: u64,
+        claim: &idempotency::Claim<'_>,
+    ) -> Result<Reply, Problem> {
+        let (transaction_id, checkout_url) = self.ask(owner, new).await?;
+        let credits = credits_each * u64::from(new.quantity);
         let made = CheckoutMade { transaction_id, checkout_url, credits };
         let body = serde_json::to_string(&made).map_err(Problem::internal)?;
         let reply = Reply { status: 201, location: None, body };
@@ -176,9 +173,7 @@ impl Checkout {
             deal.owner = Some(owner);
             let mut transaction = Transaction::new();
             keep_in(&mut transaction, &self.billing.table, deal);
-            if let Some(request) = request {
-                idempotency::finish_in(&mut transaction, &self.billing.table, request, &reply, lock_until);
-            }
+            claim.finish_in(&mut transaction, &reply);
             match transaction.commit().await {
                 Err(CommitError::Refused { label: "deal", .. }) => {}
                 outcome => {

@@ -363,6 +363,13 @@ impl<'a> Tour<'a> {
         let transaction = paddle.transaction(&[(PADDLE_PRICES[0].0, 1)], till.buyer());
         till.done(&paddle.pay(&transaction)[1], "applied").await;
         assert!(failure.hit());
+        // A check cannot be charged, and gives up its claim on the key.
+        let failure = rule("verify-check-address", 5, ATTEMPTS, Fault::Fail);
+        let body = json!({ "email": "ada@gmail.com" });
+        let check = || app.post_once("/v1/verify", "a-check-that-failed", &body);
+        check().await.problem(503, "unavailable");
+        assert!(failure.hit());
+        check().await.expect(200);
         self.payfast_oddities().await;
         // Messages of somebody else's.
         let bad = [
