@@ -2,8 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    fs::File,
-    io::Write as _,
     path::Path,
     sync::{
         Arc, LazyLock, Mutex,
@@ -19,11 +17,12 @@ use local::{DataDir, Profile, Stack, StackOptions, accounts::Accounts};
 use local_gate::{Fault, Rule, Trigger};
 use local_lambda::{InvocationReport, LogSink};
 use local_parties::{PADDLE_SECRET, Paddle};
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 
-use crate::{paddle::Names, tables::Tables};
+use crate::{letters::DeadLetters, paddle::Names, sayings::Sayings, tables::Tables};
 
 /// How long anything may take before a history counts as stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -69,6 +68,8 @@ struct UnderWay {
 pub struct Driver {
     pub stack: Stack,
     pub tables: Arc<Tables>,
+    pub letters: DeadLetters,
+    sayings: Arc<Sayings>,
     accounts: Accounts,
     client: Client,
     under_way: watch::Receiver<UnderWay>,
@@ -89,17 +90,15 @@ struct Customer<'a> {
     key: String,
 }
 
-/// Hears when a processor is done; keeps what functions say in a file, if there is one.
+/// Hears what functions say, and when a processor is done.
 struct Ears {
-    file: Option<Mutex<File>>,
+    sayings: Arc<Sayings>,
     done: Arc<Notify>,
 }
 
 impl LogSink for Ears {
     fn line(&self, function: &str, sandbox: u64, line: &str) {
-        if let Some(file) = &self.file {
-            writeln!(file.lock().unwrap(), "{function}#{sandbox} {line}").unwrap();
-        }
+        self.sayings.hear(function, sandbox, line);
     }
     fn report(&self, report: &InvocationReport) {
         if ENDS.contains(&report.function.as_str()) {
@@ -144,8 +143,8 @@ impl Driver {
         options.visibility_cap = Some(Duration::from_secs(1));
         options.max_concurrency = usize::try_from(setting("SANDBOXES", 3)).unwrap();
         let done = Arc::new(Notify::new());
-        let file = std::env::var("LOG").ok().map(|path| Mutex::new(File::create(path).unwrap()));
-        options.log = Arc::new(Ears { file, done: Arc::clone(&done) });
+        let sayings = Arc::new(Sayings::new());
+        options.log = Arc::new(Ears { sayings: Arc::clone(&sayings), done: Arc::clone(&done) });
         let [plain, large, expiring] = PRICES;
         let prices = json!({
             plain.0: { "credits": plain.1 }, large.0: { "credits": large.1 },
@@ -176,8 +175,10 @@ impl Driver {
         let micros = jiff::Timestamp::now().as_microsecond();
         Self {
             accounts: Accounts::of(&stack).unwrap(),
+            letters: DeadLetters::of(&stack),
             stack,
             tables,
+            sayings,
             client: Client::new(),
             under_way,
             look,
@@ -192,6 +193,7 @@ impl Driver {
     /// Ends the stack.
     pub async fn stop(self) {
         self.looking.abort();
+        self.letters.stop();
         self.stack.stop().await;
     }
 
@@ -209,20 +211,27 @@ impl Driver {
         let found = tokio::time::timeout(PATIENCE, seen.wait_for(enough)).await;
         match found {
             Ok(Ok(_)) => Ok(()),
-            _ => Err(format!("{what} did not happen within {PATIENCE:?}")),
+            _ => {
+                let letters = self.letters.speak_of(what).join(", ");
+                let refused = self.letters.refused().join("\n");
+                let said = self.sayings.about(what);
+                Err(format!(
+                    "{what} did not happen within {PATIENCE:?}\nset aside in between: {letters}\nrefused: {refused}\n{said}"
+                ))
+            }
         }
     }
 
-    /// Plans a fault for about every tenth history, by its seed, and forgets those that were planned long ago.
+    /// Plans a fault for about every tenth history, or as often as `HAVOC` says, by its seed, and forgets those that were planned long ago.
     fn havoc(&self, seed: u64) {
-        let mix = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
-        if !mix.is_multiple_of(10) {
+        // Not the history's own numbers: what is planned says nothing of what happens in it.
+        let mut rng = StdRng::seed_from_u64(seed ^ 0x6661_756c_7473);
+        if rng.random_range(0..setting("HAVOC", 10)) > 0 {
             return;
         }
-        let pick = |shift: u32, of: usize| usize::try_from(mix >> shift).unwrap_or(0) % of;
-        let (fault, times) = FAULTS[pick(4, FAULTS.len())];
-        let function = VICTIMS[pick(9, VICTIMS.len())].to_owned();
-        let rule = Rule { function, nth: 1 + u32::try_from(pick(14, 6)).unwrap_or(0), times, fault };
+        let (fault, times) = FAULTS[rng.random_range(0..FAULTS.len())];
+        let function = VICTIMS[rng.random_range(0..VICTIMS.len())].to_owned();
+        let rule = Rule { function, nth: rng.random_range(1..=6), times, fault };
         let mut planned = self.planned.lock().unwrap();
         if planned.len() >= 20 {
             self.stack.gate().disarm();
