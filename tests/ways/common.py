@@ -26,8 +26,8 @@ def free_port():
 
 
 def tool(name):
-    """A program from PATH, or from the environments that .ci/run makes."""
-    places = [ROOT / "target" / "ci" / venv / "bin" / name for venv in ("sam", "cargo-lambda")]
+    """A program from PATH, or from the environment that .ci/run makes."""
+    places = [ROOT / "target" / "ci" / "sam" / "bin" / name]
     found = shutil.which(name) or next((str(p) for p in places if p.is_file()), None)
     return found or sys.exit(f"{name} is not installed: pip install aws-sam-cli cargo-lambda")
 

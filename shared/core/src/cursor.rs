@@ -186,6 +186,14 @@ mod tests {
         assert!(!other.is_tag("invitation", "a", &tag));
     }
 
+    /// `delivery/copy-table` makes them too; `tests/ways/restore` has the same one.
+    #[test]
+    fn an_erased_users_tag_is_an_hmac_that_others_can_make_with_the_key() {
+        let key = CursorKey::new("a-key-of-the-tests".to_owned().into());
+        let tag = key.tag("erased user", "usr_01m7zy15x05bja3eavptzv2wvx");
+        assert_eq!(tag, "e260048a2c5ffb3d6ce618fa2fe06d9d");
+    }
+
     #[test]
     fn a_cursor_opens_only_for_its_tenant_filter_and_day() {
         let start = BTreeMap::from([("pk".to_owned(), "P".to_owned())]);
