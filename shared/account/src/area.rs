@@ -44,7 +44,7 @@ impl Area {
             Self::Account => PersonalData {
                 what: "Name, verified address, identities, sessions, API keys, memberships, timeline, invitations by address.",
                 exported: "`profile.json`, `identities.json`, `sessions.json`, `keys.json` without secrets, `workspaces.json`, `events.json`.",
-                erased: "Deleted. Others' workspaces keep their timelines, which name an id that leads to nobody.",
+                erased: "Deleted, but for a hash of each identity, a year, and a keyed hash of the user's id in the receipt. Others' workspaces keep their timelines, and of who left them before the ended keys, under an id that leads to nobody.",
                 kept: "Sessions 30 days, invitations 30 days past their end, the rest until the user is erased.",
             },
             Self::Verification => PersonalData {

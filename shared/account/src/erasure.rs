@@ -18,10 +18,9 @@ use utoipa::ToSchema;
 use crate::{
     Account, Area, Error, Principal, Role, invitation,
     key::KeyRecord,
-    store::{Profile, key_key, profile_key},
+    store::{key_key, profile_key},
     workspace::{
-        MemberRecord, MembershipRecord, RACES, WorkspaceRecord, member_key, membership_key, meta_key,
-        partition,
+        MemberRecord, MembershipRecord, WorkspaceRecord, member_key, membership_key, meta_key, partition,
     },
 };
 
@@ -271,21 +270,7 @@ impl Erasures {
     pub async fn end_workspace(&self, message: &EndMessage) -> Result<bool, Error> {
         let Ok(workspace) = message.event.entity.parse::<WorkspaceId>() else { return Ok(false) };
         let table = &self.account.table;
-        for key in self.account.live_keys(workspace).await? {
-            table.delete_found(Query::partition(key_key(key.key).pk)).await?;
-        }
-        let mut start = None;
-        loop {
-            let query = Query::index("gsi1", format!("WSP#{workspace}#KEYS")).limit(100).start(start);
-            let found = table.query::<KeyRecord>(query).await?;
-            for record in found.items {
-                table.delete_found(Query::partition(record.pk)).await?;
-            }
-            start = found.next;
-            if start.is_none() {
-                break;
-            }
-        }
+        self.account.forget_keys(workspace, None).await?;
         let members = Query::partition(partition(workspace)).prefix("MEMBER#");
         let members = table.query::<MemberRecord>(members).await?.items;
         let memberships: Vec<Key> = members.iter().map(|m| membership_key(workspace, m.user)).collect();
@@ -334,6 +319,27 @@ impl Erasures {
 }
 
 impl Account {
+    /// Deletes what is kept of a workspace's keys: of all, or of one user's.
+    async fn forget_keys(&self, workspace: WorkspaceId, whose: Option<UserId>) -> Result<(), Error> {
+        let theirs = |user: UserId| whose.is_none_or(|whose| whose == user);
+        for key in self.live_keys(workspace).await?.into_iter().filter(|key| theirs(key.user)) {
+            self.table.delete_found(Query::partition(key_key(key.key).pk)).await?;
+            self.table.delete_many(&[Key::new(key.pk, key.sk)]).await?;
+        }
+        let mut start = None;
+        loop {
+            let query = Query::index("gsi1", format!("WSP#{workspace}#KEYS")).limit(100).start(start);
+            let found = self.table.query::<KeyRecord>(query).await?;
+            for record in found.items.into_iter().filter(|record| theirs(record.user)) {
+                self.table.delete_found(Query::partition(record.pk)).await?;
+            }
+            start = found.next;
+            if start.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
     async fn workspaces_of(&self, user: UserId) -> Result<Vec<WorkspaceId>, Error> {
         let query = Query::partition(format!("USER#{user}")).prefix("WSP#");
         let found: Found<MembershipRecord> = self.table.query(query).await?;
@@ -349,12 +355,8 @@ impl UserEraser {
         let erasure = event.data.get("erasure").and_then(|id| id.as_str()).and_then(|id| id.parse().ok());
         let (Ok(user), Some(erasure)) = (event.entity.parse::<UserId>(), erasure) else { return Ok(false) };
         let table = &self.account.table;
-        let profile: Option<Profile> = table.get(&profile_key(user)).await?;
-        let email = profile.and_then(|profile| profile.email);
         for workspace in self.account.workspaces_of(user).await? {
-            if let Some(email) = &email {
-                invitation::forget(table, workspace, email).await?;
-            }
+            invitation::forget(table, workspace, user).await?;
             self.let_go(user, erasure, workspace).await?;
         }
         // Again: the index may not have had what was written just before the user asked.
@@ -371,7 +373,7 @@ impl UserEraser {
     /// A user leaves a workspace; one that nobody else is in ends.
     async fn let_go(&self, user: UserId, erasure: ErasureId, workspace: WorkspaceId) -> Result<(), Error> {
         let (account, table) = (&self.account, &self.account.table);
-        for _ in 0..RACES {
+        for _ in 0..aws::RACES {
             let Some(meta) = table.get::<WorkspaceRecord>(&meta_key(workspace)).await? else { return Ok(()) };
             if meta.deleted_at.is_some() {
                 return Ok(());
@@ -388,6 +390,8 @@ impl UserEraser {
                 }
                 return account.revoke_all(workspace).await;
             }
+            // Their name for it is theirs, and so is when it was last used: no key of theirs stays there, ended or not.
+            account.forget_keys(workspace, Some(user)).await?;
             match account.remove_member(user, workspace, user).await {
                 Err(Error::LastOwner) => {
                     // The other owners went since the erasure began. Somebody must be one.

@@ -174,11 +174,11 @@ impl From<Error> for Problem {
                 Problem::new(Kind::WrongState).detail("This invitation was accepted. It is good once.")
             }
             Error::InvitationOver => Problem::new(Kind::Gone)
-                .detail("This invitation was revoked, or its time is over. Ask for another."),
+                .detail("This invitation was revoked, its time is over, or who made it may no longer invite. Ask for another."),
             Error::NotInvited => Problem::new(Kind::Forbidden)
                 .detail("This invitation is for another address than the verified one of this account."),
             Error::Races => {
-                aws::Error::Unavailable { service: "account", cause: "too many races".into() }.into()
+                aws::Error::races("account").into()
             }
             Error::Aws(error) => error.into(),
         }

@@ -18,8 +18,6 @@ use crate::{Account, Error, NewUser, Principal, Role, Verified, sso::session::sc
 
 /// What somebody is called whose issuer does not say.
 const NAMELESS: &str = "New user";
-/// How often a sign-in looks again because somebody else was faster; the last look finds what the one before made.
-const RACES: usize = 8;
 
 /// An identity as kept: all that a request with a token needs to know, in one read.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -35,6 +33,9 @@ struct Identity {
     /// Tells whether the issuer vouches for another address than before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     email_hash: Option<String>,
+    /// The partition of the address that a provider which links vouched for last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    link: Option<String>,
     created_at: Timestamp,
 }
 
@@ -47,6 +48,9 @@ struct Address {
     gsi1sk: String,
     user: UserId,
     workspace: WorkspaceId,
+    /// The partition of the identity whose provider vouched for it first. If that one vouches for another, it is over.
+    #[serde(default)]
+    identity: String,
 }
 
 /// What stays of an identity whose user was erased.
@@ -65,6 +69,20 @@ fn erased_key(pk: &str) -> Key {
     Key::new(pk, "ERASED")
 }
 
+impl Address {
+    fn new(key: Key, identity: &Identity) -> Self {
+        Self {
+            gsi1pk: identity.gsi1pk.clone(),
+            gsi1sk: key.pk.clone(),
+            pk: key.pk,
+            sk: key.sk,
+            user: identity.user,
+            workspace: identity.workspace,
+            identity: identity.pk.clone(),
+        }
+    }
+}
+
 impl Identity {
     fn new(said: &Verified, hash: &str, user: UserId, workspace: WorkspaceId) -> Self {
         let Key { pk, sk } = identity_key(hash);
@@ -77,6 +95,7 @@ impl Identity {
             user,
             workspace,
             email_hash: said.email.as_ref().map(|email| email_hash(user, email)),
+            link: None,
             created_at: now(),
         }
     }
@@ -100,8 +119,11 @@ fn newcomer(said: &Verified) -> NewUser {
     }
 }
 
+/// The sort key of an address that links.
+const ADDRESS: &str = "EMAIL";
+
 fn address_key(address: &str) -> Key {
-    Key::new(format!("EMAIL#{}", hex(&sha256(&[address.as_bytes()]))), "EMAIL")
+    Key::new(format!("EMAIL#{}", hex(&sha256(&[address.as_bytes()]))), ADDRESS)
 }
 
 /// The hash under which an identity is found. No issuer's name has a zero octet in it.
@@ -131,7 +153,7 @@ impl Account {
     }
 
     /// The same for somebody who signed in by a provider. Where `link` says so, somebody new with an address that the provider
-    /// vouches for is the user whom such a provider vouched for under that address before, if there is one.
+    /// vouches for is the user whom such a provider vouches for under that address, if there is one.
     pub(crate) async fn sign_in_by(
         &self,
         billing: &Billing,
@@ -140,25 +162,26 @@ impl Account {
     ) -> Result<Principal, Error> {
         // Addresses of other than ASCII letters link nothing: two that look alike may be two.
         let address = said.email.as_deref().filter(|email| link && email.is_ascii());
-        let Some(address) = address.map(str::to_ascii_lowercase) else {
-            return self.sign_in(billing, said).await;
-        };
+        let address = address.map(|address| address_key(&address.to_ascii_lowercase()));
         let hash = hash(&said.issuer, &said.subject);
-        for _ in 0..RACES {
+        for _ in 0..aws::RACES {
             if let Some(identity) = self.table.get::<Identity>(&identity_key(&hash)).await? {
+                if link {
+                    self.relink(&identity, address.as_ref()).await?;
+                }
                 return Ok(self.refreshed(identity, said).await?.principal(said));
             }
-            let key = address_key(&address);
-            let transaction = match self.table.get::<Address>(&key).await? {
+            let Some(key) = &address else {
+                return Ok(self.first_sight(billing, said, &hash).await?.principal(said));
+            };
+            let transaction = match self.table.get::<Address>(key).await? {
                 Some(known) => self.linked(said, &hash, &known),
                 None => {
                     let (new, back) = (newcomer(said), self.comes_back(said, &hash).await?);
-                    let (mut transaction, identity) = self.new_identity(billing, said, &hash, &new, back);
-                    let Key { pk, sk } = key;
-                    let gsi1pk = identity.gsi1pk.clone();
-                    let (user, workspace) = (identity.user, identity.workspace);
-                    let item = Address { gsi1sk: pk.clone(), pk, sk, gsi1pk, user, workspace };
-                    transaction.create("address", &self.table, &item);
+                    let link = Some(key.pk.clone());
+                    let (mut transaction, identity) =
+                        self.new_identity(billing, said, &hash, &new, back, link);
+                    transaction.create("address", &self.table, &Address::new(key.clone(), &identity));
                     transaction
                 }
             };
@@ -168,13 +191,56 @@ impl Account {
                 Err(error) => return Err(aws::Error::from(error).into()),
             }
         }
-        let cause = "too many sign-ins under one address at once".to_owned();
-        Err(aws::Error::Unavailable { service: "account", cause }.into())
+        Err(Error::Races)
+    }
+
+    /// Lets the address that links follow its user: where the provider that vouched for it vouches for another one now, or for none,
+    /// it may be somebody else's by now, and leads to this user no more. A race is left to the next sign-in.
+    async fn relink(&self, identity: &Identity, address: Option<&Key>) -> Result<(), Error> {
+        let there = match address {
+            Some(key) => self.table.get::<Address>(key).await?,
+            None => None,
+        };
+        let pk = address.map(|key| key.pk.as_str());
+        let moved = identity.link.as_deref() != pk;
+        let mut transaction = Transaction::new();
+        if moved {
+            let seen = match &identity.link {
+                Some(link) => Cond::eq("link", link),
+                None => Cond::All(vec![Cond::Present("pk"), Cond::Absent("link")]),
+            };
+            let update = Update::at(Key::new(&identity.pk, &identity.sk)).when(seen);
+            let update = match pk {
+                Some(pk) => update.set("link", pk),
+                None => update.remove("link"),
+            };
+            transaction.update("identity", &self.table, update);
+            if let Some(before) = &identity.link {
+                let before = Key::new(before, ADDRESS);
+                let theirs = self.table.get::<Address>(&before).await?;
+                if theirs.is_some_and(|address| address.identity == identity.pk) {
+                    let still = Cond::eq("identity", &identity.pk);
+                    transaction.delete_if("address before", &self.table, &before, still);
+                }
+            }
+        }
+        match (address, there) {
+            (Some(key), None) => {
+                transaction.create("address", &self.table, &Address::new(key.clone(), identity));
+            }
+            _ if !moved => return Ok(()),
+            _ => {}
+        }
+        match transaction.commit().await {
+            Ok(()) | Err(aws::CommitError::Refused { .. }) => Ok(()),
+            Err(error) => Err(aws::Error::from(error).into()),
+        }
     }
 
     /// One more identity of a user.
     fn linked(&self, said: &Verified, hash: &str, known: &Address) -> Transaction {
-        let identity = Identity::new(said, hash, known.user, known.workspace);
+        let mut identity = Identity::new(said, hash, known.user, known.workspace);
+        identity.link = Some(known.pk.clone());
         let mut transaction = Transaction::new();
         transaction.create("identity", &self.table, &identity);
         let still = Cond::eq("user", known.user.to_string());
@@ -189,7 +255,7 @@ impl Account {
 
     async fn first_sight(&self, billing: &Billing, said: &Verified, hash: &str) -> Result<Identity, Error> {
         let (new, back) = (newcomer(said), self.comes_back(said, hash).await?);
-        let (transaction, identity) = self.new_identity(billing, said, hash, &new, back);
+        let (transaction, identity) = self.new_identity(billing, said, hash, &new, back, None);
         match transaction.commit().await {
             Ok(()) => Ok(identity),
             Err(error) => match error.refused::<Identity>("identity") {
@@ -225,6 +291,9 @@ impl Account {
                 let erased = Erased { pk, sk, erased_at: at, expires_at: at.as_second() + REMEMBERED };
                 self.table.put(&erased, None).await?;
             }
+            for session in found.iter().filter(|place| place.sk == "SESSION") {
+                self.table.delete_found(Query::partition(session.pk.clone()).prefix("EVENT#")).await?;
+            }
             let keys: Vec<Key> = found.into_iter().map(|place| Key::new(place.pk, place.sk)).collect();
             self.table.delete_many(&keys).await?;
         }
@@ -240,8 +309,10 @@ impl Account {
         hash: &str,
         new: &NewUser,
         back: bool,
+        link: Option<String>,
     ) -> (Transaction, Identity) {
-        let identity = Identity::new(said, hash, new.user, WorkspaceId::new());
+        let mut identity = Identity::new(said, hash, new.user, WorkspaceId::new());
+        identity.link = link;
         let mut transaction = Transaction::new();
         transaction.create("identity", &self.table, &identity);
         self.provision_in(&mut transaction, (!back).then_some(billing), new, identity.workspace);
@@ -264,7 +335,8 @@ impl Account {
             admin: false,
             issued_at: None,
         };
-        let (transaction, identity) = self.new_identity(billing, &said, &hash(issuer, subject), new, false);
+        let (transaction, identity) =
+            self.new_identity(billing, &said, &hash(issuer, subject), new, false, None);
         transaction.commit().await.map_err(aws::Error::from)?;
         Ok(identity.workspace)
     }

@@ -1,8 +1,9 @@
 //! Invitations into a workspace, by address (P8).
 //!
 //! The token names workspace and invitation and has a tag that only this deployment's key makes, so nothing secret is kept. It is of
-//! use to one person: whoever accepts must have the invited address, verified by their identity provider. Addresses are compared as
-//! text, the domain by its A-labels and ASCII letters without their case: another script's look-alike is another address.
+//! use to one person: whoever accepts must have the invited address, verified by their identity provider. It ends with its maker's
+//! right to invite: who was shown the door leaves none open. Addresses are compared as text, the domain by its A-labels and ASCII
+//! letters without their case: another script's look-alike is another address.
 
 use aws::{Clients, Cond, Deps, Found, Key, Query, Transaction, Update, idempotency};
 use email::EmailAddress;
@@ -130,6 +131,9 @@ pub(crate) struct InvitationRecord {
     /// When its mail left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mailed_at: Option<Timestamp>,
+    /// Who came by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    accepted_by: Option<UserId>,
     #[serde(flatten)]
     pub invitation: Invitation,
 }
@@ -164,14 +168,15 @@ fn invited_key(workspace: WorkspaceId, address: &EmailAddress) -> Key {
     Key::new(partition(workspace), format!("INVITED#{}", hex(&hash[..16])))
 }
 
-/// Deletes the invitations that somebody came by with this address: it is theirs, and they are no more.
-pub(crate) async fn forget(table: &aws::Table, workspace: WorkspaceId, own: &str) -> Result<(), aws::Error> {
-    let Some(own) = vouched(own) else { return Ok(()) };
+/// Deletes the invitations that somebody came by: the address in them is theirs, whichever it was then, and they are no more.
+pub(crate) async fn forget(
+    table: &aws::Table,
+    workspace: WorkspaceId,
+    user: UserId,
+) -> Result<(), aws::Error> {
     let query = Query::partition(partition(workspace)).prefix("INVITE#");
     let records = table.query::<InvitationRecord>(query).await?.items.into_iter();
-    let theirs = records.filter(|r| {
-        r.invitation.state == InvitationState::Accepted && comparable(&r.invitation.email) == own
-    });
+    let theirs = records.filter(|record| record.accepted_by == Some(user));
     let keys: Vec<Key> = theirs.map(|record| Key::new(record.pk, record.sk)).collect();
     table.delete_many(&keys).await
 }
@@ -250,7 +255,14 @@ impl Invitations {
         transaction.put("invited", table, &invited, Some(Cond::absent_or_expired()));
         let Key { pk, sk } = invitation_key(workspace, invitation.id);
         let expires_at = (invitation.valid_until + KEPT).as_second();
-        let record = InvitationRecord { pk, sk, expires_at, mailed_at: None, invitation: invitation.clone() };
+        let record = InvitationRecord {
+            pk,
+            sk,
+            expires_at,
+            mailed_at: None,
+            accepted_by: None,
+            invitation: invitation.clone(),
+        };
         transaction.create("invitation", table, &record);
         let data = serde_json::json!({ "invitation": invitation.id, "role": invitation.role });
         event_in(&mut transaction, table, "invitation.created", workspace, by, data);
@@ -295,9 +307,13 @@ impl Invitations {
         if seen.get::<MemberRecord>(&member)?.is_some() {
             return Err(Error::AlreadyMember);
         }
+        // It ends with the right of whoever made it: or somebody who is shown the door would have left it open for themselves.
+        let inviter = member_key(workspace, invited.invited_by);
         let mut transaction = Transaction::new();
+        transaction.check("inviter", table, &inviter, has::<CanInvite>());
         let update = Update::at(invitation)
             .set("state", InvitationState::Accepted.name())
+            .set("accepted_by", by.to_string())
             .when(Cond::eq("state", InvitationState::Open.name()))
             .when(Cond::eq("valid_until", invited.valid_until));
         transaction.update("invitation", table, update);
@@ -313,6 +329,7 @@ impl Invitations {
             Ok(()) => {}
             Err(aws::CommitError::Refused { label: "invitation", .. }) => return Err(Error::InvitationUsed),
             Err(aws::CommitError::Refused { label: "member", .. }) => return Err(Error::AlreadyMember),
+            Err(aws::CommitError::Refused { label: "inviter", .. }) => return Err(Error::InvitationOver),
             Err(error) => return Err(late(error)),
         }
         Ok(Workspace {

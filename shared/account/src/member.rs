@@ -10,8 +10,8 @@ use crate::{
     Account, CanManageMembers, CanSeeWorkspaces, Error, Permission, Role,
     store::{key_key, profile_key},
     workspace::{
-        LiveKey, MemberRecord, RACES, WorkspaceRecord, admit, allows, event_in, has, member_key,
-        membership_key, meta_key, partition,
+        LiveKey, MemberRecord, WorkspaceRecord, admit, allows, event_in, has, member_key, membership_key,
+        meta_key, partition,
     },
 };
 
@@ -88,7 +88,7 @@ impl Account {
         user: UserId,
         role: Role,
     ) -> Result<(), Error> {
-        for _ in 0..RACES {
+        for _ in 0..aws::RACES {
             let Table { meta, actor, target } = self.table_of::<CanManageMembers>(by, id, user).await?;
             let target = target.ok_or(Error::NoSuchMember)?;
             if target.role == role {
@@ -123,7 +123,7 @@ impl Account {
 
     /// Hands the ownership over: the caller, an owner, becomes a member, and the other an owner.
     pub async fn transfer_ownership(&self, by: UserId, id: WorkspaceId, to: UserId) -> Result<(), Error> {
-        for _ in 0..RACES {
+        for _ in 0..aws::RACES {
             let Table { meta, actor, target } = self.table_of::<CanManageMembers>(by, id, to).await?;
             if to == by {
                 return Err(Error::Unusable { pointer: "/to", detail: "must be another member" });
@@ -156,7 +156,7 @@ impl Account {
 
     /// Removes a member, with all their keys for the workspace; a member's removing themselves is leaving, which needs no owner.
     pub async fn remove_member(&self, by: UserId, id: WorkspaceId, user: UserId) -> Result<(), Error> {
-        for _ in 0..RACES {
+        for _ in 0..aws::RACES {
             let Table { meta, actor, target } = match by == user {
                 true => self.table_of::<CanSeeWorkspaces>(by, id, user).await?,
                 false => self.table_of::<CanManageMembers>(by, id, user).await?,

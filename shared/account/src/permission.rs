@@ -42,7 +42,7 @@ scopes! {
     Workspaces = "workspaces";
     /// Change, export and erase the personal data of its user (P7, P19).
     Personal = "personal";
-    /// Support: read any workspace's tasks (P23).
+    /// Support: any workspace's tasks, payment providers' calls, chargebacks (P23).
     Admin = "admin";
 }
 
@@ -143,7 +143,7 @@ permissions! {
     CanManageMembers = Workspaces, [Owner], "Change roles, remove members, hand over the ownership.";
     CanInvite = Workspaces, [Owner], "Invite, list and revoke invitations.";
     CanManagePersonalData = Personal, [Owner, Member], "Change, export and erase one's own data.";
-    IsAdmin = Admin, [], "Look at any workspace, for support (P23).";
+    IsAdmin = Admin, [], "List any workspace's tasks and the calls of payment providers, replay these, charge payments back.";
 }
 
 #[cfg(test)]

@@ -21,9 +21,6 @@ use crate::{
     erasure::erased_key, error::checked_name,
 };
 
-/// How often changes of one workspace may cross before one is told to come back.
-pub(crate) const RACES: usize = 8;
-
 /// A workspace to be made.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use account::Scope;
+use account::{NewKey, Scope};
 use billing::{Book, Grant, GrantSource};
 use local::Stack;
 use local_parties::PADDLE_PRICES;
@@ -151,6 +151,15 @@ fn nothing_of_an_erased_user_is_found_in_tables_objects_queues_or_logs() {
         let made = other.post(&format!("/v1/workspaces/{stays}/invitations"), &body).await.expect(201);
         app.post("/v1/invitations/accept", &json!({ "token": made["token"] })).await.expect(200);
         let revoke = format!("/v1/workspaces/{stays}/members");
+        // Their keys for it, and a file that is still on its way when they go.
+        let accounts = local::accounts::Accounts::of(&stack).unwrap();
+        let key =
+            || NewKey { name: "unforgettable bot".to_owned(), scopes: vec![Scope::Read], expires_at: None };
+        for _ in 0..2 {
+            accounts.account().create_key(app.user, stays.parse().unwrap(), key()).await.unwrap();
+        }
+        let late_file = format!("name,email\n{NAME},{LISTED}\n");
+        let late = app.link(&json!({ "file_name": "late.csv", "size": late_file.len() })).await;
         let theirs = other.finished(&other.task(&["eve@gmail.com"]).await).await;
         settled(&app).await;
         let gone =
@@ -176,6 +185,13 @@ fn nothing_of_an_erased_user_is_found_in_tables_objects_queues_or_logs() {
         let receipt = completed(&app, &receipt).await;
         assert_eq!(receipt["workspaces"], 2);
         assert_eq!(receipt["done"], json!({ "account": 2, "verification": 2, "billing": 2 }));
+        assert_eq!(app.put(&late, late_file).await.status, 200, "the link is good still");
+        let bucket = stack.bucket("VerifyBucket").unwrap();
+        until("the end of the late file", || async {
+            let left = stack.objects().list(bucket).await.unwrap();
+            (!left.iter().any(|key| key.starts_with("uploads/"))).then_some(())
+        })
+        .await;
         settled(&other).await;
 
         for kept in everything(&stack).await {
@@ -184,7 +200,7 @@ fn nothing_of_an_erased_user_is_found_in_tables_objects_queues_or_logs() {
                 // which leads nowhere any more.
                 let ended = kept.contains("ERASED#") || kept.contains("ERASURE#");
                 let known = what.starts_with("wsp_") && ended
-                    || *what == gone[6] && kept.contains(&format!("WSP#{stays}"));
+                    || *what == gone[6] && kept.contains(&format!("WSP#{stays}")) && kept.contains("EVENT#");
                 assert!(!kept.contains(what) || known, "{what} in {kept}");
             }
         }

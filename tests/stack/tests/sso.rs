@@ -8,7 +8,7 @@ use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
 use crate::{
-    support::{Answer, Operator, cool, run, start},
+    support::{Answer, Operator, cool, run, start, until},
     tokens::{Person, oidc, somebody},
 };
 
@@ -123,6 +123,22 @@ fn a_browser_signs_in_refreshes_and_signs_out() {
         // The same person again is the same user.
         let again = browser.sign_in().await.expect(200);
         assert_eq!(me(&stack, &again).await, who);
+
+        // An ended session's access token is refused too; and of none is anything left when its user goes.
+        let ended = Person::on(&stack, text(&third["access_token"]));
+        ended.get("/v1/me").await.problem(401, "unauthenticated");
+        let person = Person::on(&stack, text(&again["access_token"]));
+        let receipt = person.send(person.request(Method::DELETE, "/v1/me")).await.expect(202);
+        let path = format!("/v1/erasures/{}", receipt["id"].as_str().unwrap());
+        until("the end of the erasure", || async {
+            (person.get(&path).await.expect(200)["state"] == "completed").then_some(())
+        })
+        .await;
+        let user = who["id"].as_str().unwrap();
+        for item in Operator::of(&stack).items("AccountTable").await {
+            let passing = item["sk"].as_s().unwrap().starts_with("EVENT#") && item.contains_key("expires_at");
+            assert!(passing || !format!("{item:?}").contains(user), "{item:?}");
+        }
         stack.stop().await;
     });
 }
@@ -398,6 +414,13 @@ fn a_verified_address_links_identities_of_providers_that_may_and_of_nobody_else(
             let other = sign_in(issuer, name, claims(&somebody(), email, verified.clone())).await;
             assert_ne!(other["id"], ada["id"], "{name} {email} {verified}");
         }
+        // The address that links follows its user: the one before is somebody else's when it comes again.
+        let moved = sign_in(&one, "local", claims(&a, "ada.new@corp.example", json!(true))).await;
+        assert_eq!((&moved["id"], &moved["email"]), (&ada["id"], &json!("ada.new@corp.example")));
+        let adam = sign_in(&second, "two", claims(&somebody(), "ada@corp.example", json!(true))).await;
+        assert_ne!(adam["id"], ada["id"]);
+        let again = sign_in(&second, "two", claims(&somebody(), "Ada.New@corp.example", json!(true))).await;
+        assert_eq!(again["id"], ada["id"]);
         // Many first sign-ins at once under one address, by several identities: one user.
         let email = "crowd@corp.example";
         let mut backs = Vec::new();

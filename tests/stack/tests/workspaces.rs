@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, App, Operator, run, stack};
 
+mod invitations;
+
 const SHARED: &[Scope] = &[Scope::Verify, Scope::Read, Scope::Credits];
 
 /// Somebody with a verified address of their own.
@@ -244,102 +246,6 @@ fn a_repeat_makes_one_workspace_and_one_invitation_with_the_same_token() {
 }
 
 #[test]
-fn an_invitation_is_good_once_in_time_and_for_the_invited_only() {
-    run(async {
-        let (ann, bob, eve) = (person("ann").await, person("bob").await, person("eve").await);
-        let nobody = App::person(stack(), None).await;
-        let id = workspace(&ann).await;
-        let email = address(&bob).await;
-        let made = invite(&ann, &id, &email.to_uppercase(), "member").await.expect(201);
-        let token = made["token"].as_str().unwrap();
-        invite(&ann, &id, &email, "owner").await.problem(409, "wrong-state");
-        for other in [&eve, &nobody, &ann] {
-            accept(other, token).await.problem(403, "forbidden");
-        }
-        let last = if token.ends_with('0') { '1' } else { '0' };
-        let forged = format!("{}{last}", &token[..token.len() - 1]);
-        for wrong in [&forged, "", "pwi_", &token[..40], &"x".repeat(8000)] {
-            accept(&bob, wrong).await.problem(404, "not-found");
-        }
-        let joined = accept(&bob, token).await.expect(200);
-        assert_eq!(
-            (&joined["id"], &joined["role"], &joined["members"]),
-            (&json!(id), &json!("member"), &json!(2))
-        );
-        // Again, by the same and after they have left.
-        accept(&bob, token).await.problem(409, "wrong-state");
-        assert_eq!(bob.delete(&at(&id, &format!("/members/{}", bob.user))).await.status, 204);
-        accept(&bob, token).await.problem(409, "wrong-state");
-        bob.get(&at(&id, "")).await.problem(404, "not-found");
-
-        // Too late, or taken back; and then anew.
-        let made = invite(&ann, &id, &email, "member").await.expect(201);
-        Operator::of(stack()).let_the_invitation_end(&id, made["id"].as_str().unwrap()).await;
-        accept(&bob, made["token"].as_str().unwrap()).await.problem(410, "gone");
-        let made = invite(&ann, &id, &email, "member").await.expect(201);
-        let one = at(&id, &format!("/invitations/{}", made["id"].as_str().unwrap()));
-        for _ in 0..2 {
-            assert_eq!(ann.delete(&one).await.status, 204, "again changes nothing");
-        }
-        accept(&bob, made["token"].as_str().unwrap()).await.problem(410, "gone");
-        join(&ann, &id, &bob, "owner").await;
-        assert_eq!(roles(&bob, &id).await[&bob.user.to_string()], "owner");
-        // A member is not invited once more.
-        let made = invite(&ann, &id, &email, "member").await.expect(201);
-        accept(&bob, made["token"].as_str().unwrap()).await.problem(409, "wrong-state");
-        let states: Vec<_> =
-            ann.all(&at(&id, "/invitations"), 1).await.iter().map(|i| i["state"].clone()).collect();
-        assert_eq!(states, ["open", "accepted", "revoked", "open", "accepted"], "newest first");
-        let accepted = ann.all(&at(&id, "/invitations"), 200).await[4]["id"].as_str().unwrap().to_owned();
-        ann.delete(&at(&id, &format!("/invitations/{accepted}"))).await.problem(409, "wrong-state");
-    });
-}
-
-#[test]
-fn an_address_that_looks_like_the_invited_one_does_not_get_in() {
-    run(async {
-        let ann = person("ann").await;
-        let id = workspace(&ann).await;
-        let unique = piecework_core::EventId::new();
-        let invited = format!("kate.{unique}@example.com");
-        let made = invite(&ann, &id, &invited, "owner").await.expect(201);
-        for alike in [
-            format!("\u{212a}ate.{unique}@example.com"), // KELVIN SIGN, whose lower case is k
-            format!("k\u{430}te.{unique}@example.com"),  // CYRILLIC SMALL LETTER A
-            format!("\u{ff4b}ate.{unique}@example.com"), // FULLWIDTH SMALL LETTER K
-            format!("kate.{unique}@ex\u{430}mple.com"),
-            format!("kate.{unique}@example.com.invalid.example"),
-            format!("kate.{unique}+x@example.com"),
-        ] {
-            let eve = App::person(stack(), Some(&alike)).await;
-            accept(&eve, made["token"].as_str().unwrap()).await.problem(403, "forbidden");
-        }
-        for wrong in
-            ["kate", "k\u{200b}ate@example.com", "a@b@c", "\u{202e}kate@example.com", "kate@example.com\nx"]
-        {
-            let problem = invite(&ann, &id, wrong, "member").await.problem(400, "invalid-body");
-            assert_eq!(problem["errors"][0]["pointer"], "#/email", "{problem}");
-        }
-        let kate = App::person(stack(), Some(&format!("Kate.{unique}@EXAMPLE.com"))).await;
-        accept(&kate, made["token"].as_str().unwrap()).await.expect(200);
-    });
-}
-
-#[test]
-fn of_many_who_accept_at_once_one_comes_in() {
-    run(async {
-        let (ann, bob) = (person("ann").await, person("bob").await);
-        let id = workspace(&ann).await;
-        let made = invite(&ann, &id, &address(&bob).await, "member").await.expect(201);
-        let token = made["token"].as_str().unwrap();
-        let answers = join_all((0..8).map(|_| accept(&bob, token))).await;
-        assert_eq!(answers.iter().filter(|a| a.status == 200).count(), 1, "{answers:?}");
-        assert!(answers.iter().all(|a| [200, 409].contains(&a.status)), "{answers:?}");
-        assert_eq!(ann.get(&at(&id, "")).await.expect(200)["members"], 2);
-    });
-}
-
-#[test]
 fn the_last_owner_cannot_leave_be_removed_or_be_demoted() {
     run(async {
         let (ann, bob) = (person("ann").await, person("bob").await);
@@ -480,5 +386,23 @@ fn the_ownership_goes_to_another_member() {
         );
         keeper.get("/v1/api-keys").await.problem(401, "unauthenticated");
         ann.post(&transfer, &json!({ "to": bob.user })).await.problem(403, "forbidden");
+    });
+}
+
+#[test]
+fn the_same_idempotency_key_of_two_members_never_meets() {
+    run(async {
+        let (ann, bob) = (person("ann").await, person("bob").await);
+        let id = workspace(&ann).await;
+        join(&ann, &id, &bob, "member").await;
+        // What is paid in goes into the payer's own wallet, whichever workspace it was asked for in.
+        let (mut payments, body) = (Vec::new(), json!({ "amount": 10_000 }));
+        for app in [ann.inside(stack(), &id, SHARED).await, bob.inside(stack(), &id, SHARED).await] {
+            let start = || app.post_once("/v1/payments/payfast/initiate", "top-up-of-june", &body);
+            let made = start().await.expect(201);
+            assert_eq!(start().await.expect(201), made);
+            payments.push(made);
+        }
+        assert_ne!(payments[0], payments[1]);
     });
 }

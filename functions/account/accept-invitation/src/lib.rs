@@ -10,7 +10,7 @@ pub fn endpoint() -> Endpoint<Invitations> {
 
 /// Redeems an invitation: the key's user becomes a member.
 ///
-/// Their verified address must be the invited one.
+/// Their verified address must be the invited one, and whoever invited them must still be allowed to.
 #[utoipa::path(post, path = "/v1/invitations/accept", tag = "workspaces", operation_id = "acceptInvitation", request_body = Acceptance,
     responses((status = 200, description = "The workspace.", body = Workspace)))]
 async fn accept_invitation(

@@ -10,8 +10,8 @@ pub fn endpoint() -> Endpoint<Sessions> {
 
 /// Signs out.
 ///
-/// Ends the session of the refresh token in the body or in the cookie. Its access token is good for its ten minutes still. A session
-/// that is no more changes nothing.
+/// Ends the session of the refresh token in the body or in the cookie, and with it all of its tokens: the access token too is refused
+/// from now on. A session that is no more changes nothing.
 #[utoipa::path(post, path = "/v1/auth/logout", tag = "auth", operation_id = "endSession", request_body = Refresh,
     responses((status = 204, description = "The session is over.", headers(("set-cookie" = String)))))]
 async fn end_session(

@@ -153,7 +153,8 @@ impl Account {
         let mut transaction = aws::Transaction::new();
         transaction.create("session", &self.table, &session);
         let event = DomainEvent::new("account.session.begun", who.workspace, id, serde_json::json!({}));
-        transaction.create("event", &self.table, &aws::event_item(&pk, &event.by(who.user)));
+        // The session's own record tells of it as long as it is kept; the event names the user, and must not outlive that.
+        transaction.create("event", &self.table, &aws::passing_event_item(&pk, &event.by(who.user)));
         transaction.commit().await.map_err(aws::Error::from)?;
         Ok(key.signed_in(&session))
     }
@@ -208,7 +209,9 @@ impl Account {
     }
 
     async fn end(&self, session: &Session) -> Result<(), Error> {
-        let update = Update::at(session_key(session.id)).set("expires_at", 0).when(Cond::Present("pk"));
+        // Now, and not 0: DynamoDB deletes nothing by a time that lies more than five years back.
+        let end = Update::at(session_key(session.id)).set("expires_at", now().as_second());
+        let update = end.when(Cond::Present("pk"));
         self.table.update::<serde_json::Value>(update).await?;
         Ok(())
     }

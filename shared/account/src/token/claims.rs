@@ -51,7 +51,7 @@ pub(crate) fn check(issuer: &Issuer, jws: &Jws<'_>, at: Timestamp) -> Result<Ver
     let subject = subject.ok_or(TokenError::Claim("sub"))?.to_owned();
     match issuer.provider {
         Provider::Clerk => clerk(issuer, claims)?,
-        Provider::Firebase => firebase(claims, &subject)?,
+        Provider::Firebase => firebase(issuer, claims, &subject)?,
         Provider::Supabase => supabase(issuer, claims)?,
         Provider::Oidc => oidc(issuer, claims)?,
     }
@@ -114,7 +114,7 @@ fn clerk(issuer: &Issuer, claims: &Map<String, Value>) -> Result<(), TokenError>
     Ok(())
 }
 
-fn firebase(claims: &Map<String, Value>, subject: &str) -> Result<(), TokenError> {
+fn firebase(issuer: &Issuer, claims: &Map<String, Value>, subject: &str) -> Result<(), TokenError> {
     if subject.len() > 128 {
         return Err(TokenError::Claim("sub"));
     }
@@ -124,6 +124,11 @@ fn firebase(claims: &Map<String, Value>, subject: &str) -> Result<(), TokenError
     }
     if !claims.contains_key("auth_time") {
         return Err(TokenError::Claim("auth_time"));
+    }
+    // Whoever knows a project's public key can be as many of these as they like.
+    let provider = claims.get("firebase").and_then(|firebase| firebase.get("sign_in_provider"));
+    if provider.is_some_and(|provider| provider == "anonymous") && !issuer.anonymous {
+        return Err(TokenError::Claim("firebase.sign_in_provider"));
     }
     Ok(())
 }

@@ -115,7 +115,7 @@ struct Written {
     /// Supabase: takes tokens signed with `SUPABASE_JWT_SECRET` too.
     #[serde(default)]
     legacy_secret: bool,
-    /// Supabase: takes anonymous sign-ins too.
+    /// Supabase and Firebase: takes anonymous sign-ins too.
     #[serde(default)]
     anonymous: bool,
     /// OIDC: takes tokens without `kid` if the set has one key that fits.
@@ -189,15 +189,21 @@ impl Written {
         only(!self.audience.is_empty(), "audience", Provider::Oidc)?;
         only(self.algorithms.is_some(), "algorithms", Provider::Oidc)?;
         only(self.legacy_secret, "legacy_secret", Provider::Supabase)?;
-        only(self.anonymous, "anonymous", Provider::Supabase)?;
+        if self.kind != Provider::Firebase {
+            only(self.anonymous, "anonymous", Provider::Supabase)?;
+        }
         only(self.kidless, "kidless", Provider::Oidc)?;
         only(self.access_tokens_only, "access_tokens_only", Provider::Oidc)?;
         let skew = self.skew.unwrap_or(SKEW.0);
         if skew > SKEW.1 {
             return Err(unusable("skew is at most 60 seconds"));
         }
-        // Whoever signs in writes their own user_metadata.
-        let editable = |a: &AdminClaim| !a.claim.starts_with('/') || a.claim.starts_with("/user_metadata");
+        // Whoever signs in writes these of theirs at Supabase and at Clerk.
+        let own = ["user_metadata", "unsafe_metadata"];
+        let editable = |a: &AdminClaim| {
+            let path = a.claim.strip_prefix('/');
+            path.is_none_or(|path| path.split('/').any(|part| own.contains(&part)))
+        };
         if self.admin.as_ref().is_some_and(editable) {
             return Err(unusable("admin.claim must be a JSON Pointer to what users cannot edit"));
         }

@@ -369,6 +369,11 @@ async fn audience_and_party_are_checked_as_each_issuer_has_them() {
         (scene.firebase(), json!({ "iss": "https://securetoken.google.com/other" }), Err(TokenError::Issuer)),
         (scene.firebase(), json!({ "auth_time": scene.now() + 600 }), Err(TokenError::NotYet)),
         (scene.firebase(), json!({ "auth_time": null }), Err(TokenError::Claim("auth_time"))),
+        (
+            scene.firebase(),
+            json!({ "firebase": { "sign_in_provider": "anonymous" } }),
+            Err(TokenError::Claim("firebase.sign_in_provider")),
+        ),
         (scene.firebase(), json!({ "sub": "x".repeat(129) }), Err(TokenError::Claim("sub"))),
         (scene.supabase(), json!({ "aud": ["authenticated"] }), Ok(())),
         (scene.supabase(), json!({ "role": null }), Err(TokenError::Claim("role"))),

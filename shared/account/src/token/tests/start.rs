@@ -74,6 +74,8 @@ fn settings_that_would_weaken_the_check_or_make_no_sense_keep_the_function_from_
         json!([{ "kind": "firebase", "project": "" }]),
         json!([{ "kind": "supabase", "issuer": "https://a.example.com", "audience": ["x"] }]),
         json!([{ "kind": "supabase", "issuer": "https://a.example.com", "admin": { "claim": "/user_metadata/role", "value": "admin" } }]),
+        json!([{ "kind": "clerk", "issuer": "https://a.example.com", "azp": ["https://b.example.com"], "admin": { "claim": "/unsafe_metadata/role", "value": "admin" } }]),
+        json!([{ "kind": "clerk", "issuer": "https://a.example.com", "azp": ["https://b.example.com"], "anonymous": true }]),
         json!([{ "kind": "firebase", "project": "p" }, { "kind": "firebase", "project": "p" }]),
     ] {
         for environment in ["dev", "prod"] {

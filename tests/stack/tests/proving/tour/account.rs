@@ -46,12 +46,15 @@ impl Tour<'_> {
 
     /// Signs in by the provider, twice: as somebody new, and as somebody else under the same address.
     pub(super) async fn sso(&mut self) {
-        for note in ["somebody new", "a new identity under a known address", "a known identity"] {
-            if note != "a known identity" {
-                let sub = somebody();
-                let person = json!({ "sub": sub, "email": "tour@corp.example", "email_verified": true });
-                self.stack.issuer().person(person);
-            }
+        let first = somebody();
+        for (note, sub, email) in [
+            ("somebody new", first.clone(), "tour@corp.example"),
+            ("a new identity under a known address", somebody(), "tour@corp.example"),
+            ("a known identity", first.clone(), "tour@corp.example"),
+            ("a known identity, with another address", first.clone(), "tour.too@corp.example"),
+        ] {
+            let person = json!({ "sub": sub, "email": email, "email_verified": true });
+            self.stack.issuer().person(person);
             let login = "/v1/auth/sso/local/login";
             let request = self.app.anonymous(Method::GET, login);
             let away = self.send("GET /v1/auth/sso/{provider}/login", note, request).await;
