@@ -329,8 +329,8 @@ export interface paths {
         put?: never;
         /**
          * Signs out.
-         * @description Ends the session of the refresh token in the body or in the cookie. Its access token is good for its ten minutes still. A session
-         *     that is no more changes nothing.
+         * @description Ends the session of the refresh token in the body or in the cookie, and with it all of its tokens: the access token too is refused
+         *     from now on. A session that is no more changes nothing.
          */
         post: operations["endSession"];
         delete?: never;
@@ -466,7 +466,7 @@ export interface paths {
         put?: never;
         /**
          * Redeems an invitation: the key's user becomes a member.
-         * @description Their verified address must be the invited one.
+         * @description Their verified address must be the invited one, and whoever invited them must still be allowed to.
          *
          *     Needs a token, or a key with the scope `workspaces`.
          */

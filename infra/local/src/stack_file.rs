@@ -26,7 +26,7 @@ pub struct StackFile {
     /// A bearer token for the sample account, good for a week.
     #[serde(default)]
     pub token: String,
-    /// `dynamodb`, `s3`, `sqs`, `kms`, `lambda`, `dns`, `issuer`, `payfast`.
+    /// `dynamodb`, `s3`, `sqs`, `kms`, `ses`, `lambda`, `dns`, `smtp`, `issuer`, `paddle`, `payfast`.
     #[serde(flatten)]
     pub endpoints: Endpoints,
     /// `AWS_ACCESS_KEY_ID` for the services.

@@ -133,6 +133,12 @@ impl Bucket {
         }
     }
 
+    /// Deletes an object, if it is there.
+    pub async fn delete(&self, key: &str) -> Result<(), Error> {
+        let request = self.clients.s3().delete_object().bucket(&self.name).key(key);
+        request.send().await.map(drop).map_err(|e| sdk_error(SERVICE, "DeleteObject", e))
+    }
+
     /// Deletes every object whose key begins so, page by page; how many that were. Earlier versions, where a bucket keeps them, go by
     /// its lifecycle.
     pub async fn delete_prefix(&self, prefix: &str) -> Result<u64, Error> {
@@ -144,8 +150,7 @@ impl Bucket {
                 return Ok(deleted);
             }
             for (key, _) in &keys {
-                let request = self.clients.s3().delete_object().bucket(&self.name).key(key);
-                request.send().await.map_err(|e| sdk_error(SERVICE, "DeleteObject", e))?;
+                self.delete(key).await?;
             }
             deleted += keys.len() as u64;
         }

@@ -44,10 +44,16 @@ fn record(request: &Request, reply: Option<Reply>, lock_until: Timestamp) -> Rec
     }
 }
 
+/// That nothing is kept under the key, or only a claim that was given up.
+fn free() -> Cond {
+    let given_up = Cond::All(vec![Cond::Absent("reply"), Cond::eq("lock_until", 0i64)]);
+    Cond::Any(vec![Cond::absent_or_expired(), given_up])
+}
+
 /// Adds the finished record to a transaction that is the whole of the request's effect.
 pub fn complete_in(transaction: &mut Transaction, table: &Table, request: &Request, reply: &Reply) {
     let record = record(request, Some(reply.clone()), now());
-    transaction.put(LABEL, table, &record, Some(Cond::absent_or_expired()));
+    transaction.put(LABEL, table, &record, Some(free()));
 }
 
 /// The claim on the key of a request that takes more than one transaction: while it holds, a repeat is answered 409. One that a crash
@@ -68,7 +74,7 @@ impl<'a> Claim<'a> {
         let until = now() + lock;
         if let Some(request) = request {
             let free = Cond::Any(vec![
-                Cond::absent_or_expired(),
+                free(),
                 Cond::All(vec![
                     Cond::Absent("reply"),
                     Cond::is("lock_until", "<", now().as_millisecond()),
@@ -111,7 +117,8 @@ impl<'a> Claim<'a> {
 /// What a repeat is answered with, if `request` was seen: the kept answer, or the problem that says why not (409, 422).
 pub async fn replay(table: &Table, request: &Request) -> Result<Option<Result<Reply, Problem>>, Error> {
     let Some(record) = table.get::<Record>(&key(request)).await? else { return Ok(None) };
-    if record.expires_at < now().as_second() {
+    let given_up = record.reply.is_none() && record.lock_until == 0;
+    if given_up || record.expires_at < now().as_second() {
         return Ok(None);
     }
     if record.fingerprint != request.fingerprint {

@@ -31,6 +31,9 @@ pub use transaction::{CommitError, Transaction};
 
 use piecework_core::{Kind, Problem};
 
+/// How often an operation looks again because somebody else changed what it stands on, before it says that it cannot be done now.
+pub const RACES: usize = 8;
+
 /// A call to AWS that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -55,6 +58,13 @@ pub enum Error {
     /// An item or object is not of the shape that the code expects.
     #[error("a stored record cannot be read: {0}")]
     Shape(String),
+}
+
+impl Error {
+    /// [`RACES`] were lost, over what this area keeps.
+    pub fn races(area: &'static str) -> Self {
+        Self::Unavailable { service: area, cause: "too many races".to_owned() }
+    }
 }
 
 impl From<Error> for Problem {

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Lots that one debit may draw from: a transaction has a hundred actions, and others need room in it.
-const MAX_LOTS: usize = 40;
+const MAX_LOTS: usize = 80;
 
 /// Lots chosen to cover an amount, not yet taken.
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ impl Plan {
 }
 
 impl Billing {
-    /// Chooses lots for `amount`; [`Error::Insufficient`] says what is missing.
+    /// Chooses lots for `amount`; [`Error::Insufficient`] says what is missing, [`Error::Scattered`] that it is too much at once.
     pub async fn plan(&self, book: &Book, amount: u64) -> Result<Plan, Error> {
         let Seen { stored, standing } = self.see(book).await?;
         let available = u64::try_from(standing.balance.available).unwrap_or(0);
@@ -46,8 +46,7 @@ impl Billing {
         // Lots may have what another lot owes: the balance decides.
         let lots = allocate(&standing.lots, amount).filter(|_| amount <= available).ok_or(short)?;
         if lots.len() > MAX_LOTS {
-            let cause = format!("{} lots for one debit", lots.len());
-            return Err(aws::Error::Refused { service: "billing", operation: "plan", cause }.into());
+            return Err(Error::Scattered { at_once: lots.iter().take(MAX_LOTS).map(|lot| lot.amount).sum() });
         }
         let gone = |lot: LotId| {
             let both = stored.iter().zip(&standing.lots).find(|(before, _)| before.id == lot);

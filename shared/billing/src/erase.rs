@@ -16,6 +16,10 @@ use crate::{
 const AT_ONCE: u32 = 20;
 /// What stands where a user's id stood.
 const NOBODY: &str = "erased";
+/// What changes in a balance and in its lots.
+const CHANGES: [&str; 7] = ["granted", "available", "held", "spent", "clawed", "expired", "remaining"];
+/// The sort key of a book's balance.
+const BALANCE: &str = "BOOK#BALANCE";
 
 /// Under which ids the ledger goes on; only there while it moves.
 #[derive(Serialize, Deserialize)]
@@ -135,7 +139,28 @@ impl Billing {
                         self.move_deal_in(&mut transaction, id, workspace, moving).await?;
                     }
                 }
-                transaction.delete("record", &self.table, &Key::new(own, &sk));
+                // Of the balance and the lots, only as they were read: a lot may expire and a payment come in meanwhile.
+                let numbers: Vec<(&'static str, i64)> = match sk.starts_with("BOOK#") {
+                    true => {
+                        CHANGES.into_iter().filter_map(|name| Some((name, record[name].as_i64()?))).collect()
+                    }
+                    false => Vec::new(),
+                };
+                match numbers.is_empty() {
+                    true => transaction.delete("record", &self.table, &Key::new(own, &sk)),
+                    false => {
+                        let same = numbers.iter().map(|(name, n)| Cond::eq(name, *n)).collect();
+                        transaction.delete_if("record", &self.table, &Key::new(own, &sk), Cond::All(same));
+                    }
+                }
+                if sk == BALANCE {
+                    // Added, for what came in meanwhile has begun another one, which comes after it.
+                    let there = Update::at(Key::new(other, &sk));
+                    let sum = numbers.into_iter().fold(there, |update, (name, n)| update.add(name, n));
+                    transaction.update("pseudonym", &self.table, sum);
+                    count += 1;
+                    continue;
+                }
                 // Events told what the entries say.
                 if !sk.starts_with("EVENT#") {
                     scrub(&mut record, NOBODY);
@@ -154,8 +179,8 @@ impl Billing {
             }
             match transaction.commit().await {
                 Ok(()) => moved += count,
-                // Paddle told something of the transaction meanwhile: again from what is there now.
-                Err(CommitError::Refused { label: "deal", .. }) => {}
+                // Paddle told something of the transaction meanwhile, or a lot expired: again from what is there now.
+                Err(CommitError::Refused { label: "deal" | "record", .. }) => {}
                 Err(error) => return Err(aws::Error::from(error).into()),
             }
         }

@@ -11,6 +11,12 @@ pub enum Error {
         /// How much is available.
         available: u64,
     },
+    /// The balance covers it, by more lots than one debit can draw from.
+    #[error("the credits lie in too many lots; {at_once} can be spent at once")]
+    Scattered {
+        /// How much can be spent at once.
+        at_once: u64,
+    },
     /// There is no such payment, or none that the caller may know of.
     #[error("no such payment")]
     NoSuchPayment,
@@ -35,6 +41,9 @@ impl From<Error> for Problem {
                 .detail(format!("This costs up to {required} credits; {available} are available."))
                 .with("required", required)
                 .with("available", available),
+            Error::Scattered { at_once } => Problem::new(Kind::WrongState).detail(format!(
+                "These credits were bought or given in many parts; at most {at_once} can be spent at once. Ask for less at a time."
+            )),
             Error::NotAccepted => {
                 Problem::new(Kind::WrongState).detail("Only calls that were accepted can be replayed.")
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws::{Bucket, Clients, CommitError, Deps, PresignedUpload, Transaction, idempotency};
+use aws::{Bucket, Clients, CommitError, Cond, Deps, PresignedUpload, Transaction, idempotency};
 use billing::{Billing, Book, CREDITS_LABEL};
 use jiff::{SignedDuration, Timestamp};
 use piecework_core::{
@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 use crate::{
     Error, Task, TaskSource, TaskState,
     list::count_different,
-    store::{Objects, TaskRecord, Tasks, look_again, parts},
+    store::{Objects, TaskRecord, Tasks, erased_key, look_again, parts},
 };
 
 /// Addresses that a request can carry; a file can have [`crate::MAX_ROWS`].
@@ -29,8 +29,8 @@ const MAX_TEXT: u64 = 256 << 20;
 const MAX_XLSX: u64 = 100 << 20;
 /// How long an upload link lasts. A link dies with the credentials that signed it, and a function's last for hours.
 const UPLOAD_LIFE: Duration = Duration::from_secs(3600);
-/// How often two requests may race for the same credits before one is told to come back.
-const RACES: usize = 8;
+/// The label of the check that the workspace was not erased.
+const ERASED: &str = "erased";
 
 /// Tasks, their objects, and the credits that they cost.
 #[derive(Clone)]
@@ -167,9 +167,10 @@ impl Verify {
         let event =
             task.event("queued", serde_json::json!({ "source": task.source, "rows": task.rows })).by(actor);
         let reply = reply(202, &task.clone().view(), task.id)?;
-        for race in 0.. {
+        for _ in 0..aws::RACES {
             let mut transaction = Transaction::new();
             transaction.create("task", &self.tasks.table, &task);
+            self.unless_erased(&mut transaction, workspace);
             self.billing.hold_in(&mut transaction, &plan, &task.id.to_string());
             transaction.create(
                 "event",
@@ -181,13 +182,19 @@ impl Verify {
             }
             match transaction.commit().await {
                 // Somebody else took of the same lots: look at the balance again, which may now be too low.
-                Err(CommitError::Refused { label: CREDITS_LABEL, .. }) if race < RACES => {
+                Err(CommitError::Refused { label: CREDITS_LABEL, .. }) => {
                     plan = self.billing.plan(&Book::credits(workspace), task.addresses).await?;
                 }
+                Err(CommitError::Refused { label: ERASED, .. }) => return Err(Error::NoSuchTask),
                 outcome => return Ok(outcome.map(|()| reply)?),
             }
         }
-        Err(aws::Error::Unavailable { service: "billing", cause: "too many races".into() }.into())
+        Err(aws::Error::races("billing").into())
+    }
+
+    /// No task is made that the workspace's erasure, which came meanwhile, would not see.
+    fn unless_erased(&self, transaction: &mut Transaction, workspace: WorkspaceId) {
+        transaction.check(ERASED, &self.tasks.table, &erased_key(workspace), Cond::Absent("pk"));
     }
 
     /// Makes a task that waits for a file, and the link that takes it.
@@ -238,12 +245,15 @@ impl Verify {
         let reply = reply(201, &Upload { task: task.clone().view(), upload, expires_at }, task.id)?;
         let mut transaction = Transaction::new();
         transaction.create("task", &self.tasks.table, &task);
+        self.unless_erased(&mut transaction, workspace);
         transaction.create("event", &self.tasks.table, &aws::event_item(&parts(workspace, task.id), &event));
         if let Some(request) = request {
             idempotency::complete_in(&mut transaction, &self.tasks.table, request, &reply);
         }
-        transaction.commit().await?;
-        Ok(reply)
+        match transaction.commit().await {
+            Err(CommitError::Refused { label: ERASED, .. }) => Err(Error::NoSuchTask),
+            outcome => Ok(outcome.map(|()| reply)?),
+        }
     }
 }
 

@@ -119,12 +119,15 @@ impl Splitter {
     async fn split(&self, workspace: WorkspaceId, id: TaskId) -> Result<(), Error> {
         let tasks = &self.verify.tasks;
         let Some(task) = tasks.record(workspace, id).await? else {
-            tracing::warn!(%id, "a list without a task; its object will age out");
-            return Ok(());
+            tracing::warn!(%id, "a list without a task: its workspace was erased while it was on its way");
+            return self.discard(workspace, id).await;
         };
         match task.state {
             TaskState::AwaitingUpload | TaskState::Queued => {}
             TaskState::Running => return self.send_pending(&task).await,
+            TaskState::Cancelled | TaskState::Expired if task.started_at.is_none() => {
+                return self.discard(workspace, id).await;
+            }
             _ => return Ok(()),
         }
         let split = match self.read(&task).await {
@@ -154,10 +157,15 @@ impl Splitter {
         Ok(())
     }
 
+    /// Deletes a file that came too late: nobody will read it, and nobody would erase it.
+    async fn discard(&self, workspace: WorkspaceId, id: TaskId) -> Result<(), Error> {
+        Ok(self.verify.bucket.delete(&Objects::of(workspace, id).upload()).await?)
+    }
+
     /// The transition to `running`, with the hold if the list was uploaded. `false` if the task is no longer to be split.
     async fn begin(&self, task: &TaskRecord, split: &Split) -> Result<bool, Error> {
         let (verify, at) = (&self.verify, now());
-        for _ in 0..8 {
+        for _ in 0..aws::RACES {
             let mut transaction = Transaction::new();
             let mut update = Update::at(task.key())
                 .set("state", TaskState::Running.name())
@@ -184,6 +192,19 @@ impl Splitter {
                         self.fail(task, problem).await?;
                         return Ok(false);
                     }
+                    Err(billing::Error::Scattered { at_once }) => {
+                        let detail = format!(
+                            "The credits were bought or given in many parts; at most {at_once} can be spent at once. Split the list. Nothing was charged."
+                        );
+                        let problem = TaskProblem {
+                            code: "scattered_credits".into(),
+                            detail,
+                            required: None,
+                            available: None,
+                        };
+                        self.fail(task, problem).await?;
+                        return Ok(false);
+                    }
                     Err(error) => return Err(error.into()),
                 };
                 verify.billing.hold_in(&mut transaction, &plan, &task.id.to_string());
@@ -205,7 +226,7 @@ impl Splitter {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(aws::Error::Unavailable { service: "billing", cause: "too many races".into() }.into())
+        Err(aws::Error::races("billing").into())
     }
 
     /// Ends a task whose list cannot be used, and gives back what a pasted list held.

@@ -117,7 +117,8 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
             .get::<OriginalUri>()
             .map_or_else(|| parts.uri.path().to_owned(), |u| u.path().to_owned());
         Ok(Self(Some(idempotency::Request {
-            storage_key: key.storage_key(&principal.workspace.to_string()),
+            // Of each user of a workspace: what one of them asked for may be theirs alone.
+            storage_key: key.storage_key(&format!("{}/{}", principal.workspace, principal.user)),
             fingerprint: idempotency::fingerprint(parts.method.as_str(), &path, &body(parts)),
         })))
     }

@@ -151,6 +151,15 @@ impl Limiter {
         Ok(Self { user, ip, counters, salt, seen: Mutex::default() })
     }
 
+    /// For an endpoint that has users: where each of them is counted exactly, addresses are counted in memory alone, and a request
+    /// costs one write.
+    pub fn of_users(mut self) -> Self {
+        if self.user.exact {
+            self.ip.share = u32::MAX;
+        }
+        self
+    }
+
     /// The table with the counters: the one that has the keys, which every function with callers may already update.
     pub fn table(settings: &Settings, clients: &Clients) -> Result<Table, SettingError> {
         Ok(Table::new(clients, settings.required("ACCOUNT_TABLE")?))
@@ -335,6 +344,10 @@ mod tests {
         let (user, ip) = policies(Class::Strict, Some("strict=7/30, standard=9/9")).unwrap();
         assert_eq!((user.quota, user.window, user.share), (7, 30, 1));
         assert_eq!((ip.quota, ip.window, ip.share), (240, 60, 12));
+        for (class, share) in [(Class::Strict, u32::MAX), (Class::Standard, 60)] {
+            let limiter = Limiter::new(class, None, &settings("")).unwrap().of_users();
+            assert_eq!(limiter.ip.share, share, "{class:?}");
+        }
     }
 
     #[tokio::test]

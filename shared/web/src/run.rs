@@ -62,6 +62,7 @@ pub fn prepare<S: Deps>(endpoint: Endpoint<S>, settings: &Settings) -> Result<Se
     let clients = Clients::new();
     let counters = endpoint.counts.map(|tell| Ok((Limiter::table(settings, &clients)?, tell))).transpose()?;
     let limiter = Limiter::new(endpoint.class, counters, settings)?;
+    let limiter = if endpoint.authenticates { limiter.of_users() } else { limiter };
     let policy = limiter.policy(endpoint.authenticates);
     let gate = Arc::new(Gate {
         limiter,

@@ -1,4 +1,4 @@
-//! Exactly once, whatever is killed, repeated or lost (design, section 3): every such run must end as an undisturbed one.
+//! Exactly once, whatever is killed, repeated or lost: every such run must end as an undisturbed one.
 
 mod kill;
 mod lose;

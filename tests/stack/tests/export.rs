@@ -19,7 +19,7 @@ use crate::{
     support::{Answer, App, run, stack, start, until},
 };
 
-/// Peak memory of a processor (design, section 7).
+/// Peak memory of a processor (docs/benchmarks.md).
 const BUDGET: u64 = 128 << 20;
 
 /// The files of a zip. The reader checks every CRC-32.

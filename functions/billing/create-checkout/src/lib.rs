@@ -6,7 +6,7 @@ use web::prelude::*;
 
 /// This function's endpoint.
 pub fn endpoint() -> Endpoint<Checkout> {
-    web::endpoint!(create_checkout)
+    web::endpoint!(create_checkout).strict()
 }
 
 /// Begins a purchase of credits at Paddle.

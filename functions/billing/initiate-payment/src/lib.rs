@@ -6,7 +6,7 @@ use web::prelude::*;
 
 /// This function's endpoint.
 pub fn endpoint() -> Endpoint<Checkout> {
-    web::endpoint!(initiate_payment)
+    web::endpoint!(initiate_payment).strict()
 }
 
 /// Begins a payment into the caller's wallet.

@@ -6,7 +6,7 @@ use web::prelude::*;
 
 /// This function's endpoint.
 pub fn endpoint() -> Endpoint<Verify> {
-    web::endpoint!(create_task, verify::UPSTREAM)
+    web::endpoint!(create_task, verify::UPSTREAM).strict()
 }
 
 /// Makes a task of a pasted list.

@@ -6,7 +6,7 @@ use web::prelude::*;
 
 /// This function's endpoint.
 pub fn endpoint() -> Endpoint<Verify> {
-    web::endpoint!(create_upload, verify::UPSTREAM)
+    web::endpoint!(create_upload, verify::UPSTREAM).strict()
 }
 
 /// Makes a task of a file to be uploaded.

@@ -73,7 +73,7 @@ impl Invoker {
 
 /// Which items of a batch an answer names as failed. `None`: the whole batch has failed.
 ///
-/// Lambda's rules for `ReportBatchItemFailures` (`reference/gdpr-and-http.md`, 7): an empty or null answer or
+/// Lambda's rules for `ReportBatchItemFailures` ("Reporting batch item failures", Lambda developer guide): an empty or null answer or
 /// list is success; an identifier that is empty, null, misnamed or not in the batch, or an answer that is not
 /// JSON of that shape, fails the whole batch.
 pub fn failed_items<'a>(answer: &[u8], batch: impl Iterator<Item = &'a str>) -> Option<BTreeSet<String>> {

@@ -17,8 +17,6 @@ use crate::{
     inbound::{Inbound, InboundCall, InboundMessage, Outcome},
 };
 
-/// How often calls about the same transaction may race.
-const RACES: usize = 8;
 /// How long a transaction is remembered of which nobody says that it was completed.
 const UNPAID: SignedDuration = SignedDuration::from_hours(90 * 24);
 
@@ -131,6 +129,11 @@ fn read(event: &Event<'_>) -> Said {
     }
 }
 
+/// An adjustment that takes nothing, whether it came before its transaction or after.
+fn foreign() -> Outcome {
+    Outcome::failed("it is in another currency than the transaction")
+}
+
 /// A word of Paddle's as far as it can be shown.
 fn plain(word: &str) -> String {
     word.chars().filter(|c| c.is_ascii_lowercase() || *c == '_').take(40).collect()
@@ -166,10 +169,10 @@ impl Paddle {
             return Ok(outcome);
         }
         let event: Event<'_> = serde_json::from_slice(body).map_err(|e| aws::Error::Shape(e.to_string()))?;
-        for _ in 0..RACES {
+        for _ in 0..aws::RACES {
             match self.merge(call, &event, &said).await {
                 Ok(outcome) => return Ok(outcome),
-                Err(CommitError::Refused { label: "deal" | CREDITS_LABEL, .. }) => {}
+                Err(CommitError::Refused { label: "grant" | "deal" | CREDITS_LABEL, .. }) => {}
                 // Nobody whom the ledger knows: the sale is not kept, so that it can be replayed once they are.
                 Err(CommitError::Refused { label: "owner", .. }) => {
                     let outcome = Outcome::failed("its custom data names a workspace that is not known");
@@ -179,7 +182,7 @@ impl Paddle {
                 Err(error) => return Err(aws::Error::from(error).into()),
             }
         }
-        Err(aws::Error::Unavailable { service: "billing", cause: "too many races".into() }.into())
+        Err(aws::Error::races("billing").into())
     }
 
     /// Merges what was said, and enters the difference.
@@ -214,12 +217,13 @@ impl Paddle {
                     deal.park(call.id);
                     outcome = Outcome::parked("the transaction is not known yet");
                 } else if !deal.in_its_currency(said) {
-                    outcome = Outcome::failed("it is in another currency than the transaction");
+                    outcome = foreign();
                 }
             }
             Said::Nothing(_) => {}
         }
         let freed = if deal.sale.is_some() { std::mem::take(&mut deal.parked) } else { Default::default() };
+        let merged = deal.clone();
         let mut transaction = Transaction::new();
         // What is known of the transaction and what the ledger says of it change together, under one version. Who has nothing new to
         // say enters nothing: others may have said more since this was read, and it would take their effect back.
@@ -228,8 +232,12 @@ impl Paddle {
             keep_in(&mut transaction, table, deal);
         }
         for parked in freed.iter().filter_map(|id| id.parse().ok()).filter(|id| *id != call.id).take(20) {
-            if let Some((parked, _)) = self.inbound.get(parked).await.map_err(aws_error)? {
-                self.inbound.settle_in(&mut transaction, &parked, &Outcome::applied());
+            if let Some((parked, body)) = self.inbound.get(parked).await.map_err(aws_error)? {
+                let outcome = match serde_json::from_slice::<Event<'_>>(&body).as_ref().map(read) {
+                    Ok(Said::Adjustment { said, .. }) if !merged.in_its_currency(&said) => foreign(),
+                    _ => Outcome::applied(),
+                };
+                self.inbound.settle_in(&mut transaction, &parked, &outcome);
             }
         }
         self.inbound.settle_in(&mut transaction, call, &outcome);

@@ -6,8 +6,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use piecework_core::{Settings, settings::SettingError};
 use serde::Deserialize;
 
-/// The most credits that one unit of a price may buy.
-const MOST: u64 = 1_000_000_000;
+/// The most credits that one unit of a price may buy: with the most units that a checkout has, no more than a sale is believed to.
+const MOST: u64 = 100_000_000;
+/// The longest that credits may last, days: a hundred years.
+const LONGEST: u32 = 36_525;
 
 /// What one unit of a price buys.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -34,10 +36,15 @@ impl Prices {
         let Some(text) = settings.text("PADDLE_PRICES") else { return Ok(Self::default()) };
         let table: BTreeMap<String, Price> =
             serde_json::from_str(text).map_err(|e| unusable(e.to_string()))?;
-        match table.iter().find(|(_, price)| !(1..=MOST).contains(&price.credits)) {
-            Some((id, _)) => Err(unusable(format!("{id} must buy 1 to {MOST} credits"))),
-            None => Ok(Self(Arc::new(table))),
+        for (id, price) in &table {
+            if !(1..=MOST).contains(&price.credits) {
+                return Err(unusable(format!("{id} must buy 1 to {MOST} credits")));
+            }
+            if price.expires_days.is_some_and(|days| !(1..=LONGEST).contains(&days)) {
+                return Err(unusable(format!("what {id} buys must last 1 to {LONGEST} days")));
+            }
         }
+        Ok(Self(Arc::new(table)))
     }
 
     /// What a price buys, if it is sold.
@@ -65,7 +72,9 @@ mod tests {
             r#"{"p":{}}"#,
             r#"{"p":{"credits":0}}"#,
             r#"{"p":{"credits":-1}}"#,
-            r#"{"p":{"credits":2000000000}}"#,
+            r#"{"p":{"credits":100000001}}"#,
+            r#"{"p":{"credits":1,"expires_days":0}}"#,
+            r#"{"p":{"credits":1,"expires_days":36526}}"#,
             r#"{"p":{"credits":1,"price":2}}"#,
         ] {
             assert!(

@@ -16,8 +16,6 @@ use crate::{
     inbound::{self, Inbound, InboundCall, InboundMessage, Outcome},
 };
 
-/// How often notifications of the same payment may race.
-const RACES: usize = 8;
 /// How long PayFast may take to confirm.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest confirmation that is read, octets.
@@ -137,7 +135,7 @@ impl Notices {
         };
         let id: Option<PaymentId> = notice.payment().and_then(|id| id.parse().ok());
         let mut confirmed = false;
-        for _ in 0..RACES {
+        for _ in 0..aws::RACES {
             let record = match id {
                 Some(id) => self.payments.find(id).await?,
                 None => None,
@@ -157,11 +155,11 @@ impl Notices {
             match self.write(call, change).await {
                 Ok(outcome) => return Ok(outcome),
                 // Another notification of the same payment was faster: look again.
-                Err(CommitError::Refused { label: "payment", .. }) => {}
+                Err(CommitError::Refused { label: "grant" | "payment", .. }) => {}
                 Err(error) => return Err(aws::Error::from(error).into()),
             }
         }
-        Err(aws::Error::Unavailable { service: "billing", cause: "too many races".into() }.into())
+        Err(aws::Error::races("billing").into())
     }
 
     /// Asks PayFast's server whether the notification is its own, with the parameters as they were signed.

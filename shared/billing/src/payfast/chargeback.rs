@@ -16,9 +16,6 @@ use super::{
 };
 use crate::{Billing, Book, CREDITS_LABEL, Clawback, Error};
 
-/// How often a chargeback may race with what else moves the wallet.
-const RACES: usize = 8;
-
 /// Takes payments out of wallets again, and gives them back.
 #[derive(Clone)]
 pub struct Chargebacks {
@@ -100,7 +97,7 @@ impl Chargebacks {
             return Err(Problem::new(Kind::InvalidBody).fault(Fault::body("/reason", detail)));
         }
         let (wanted, what) = claim.terms();
-        for _ in 0..RACES {
+        for _ in 0..aws::RACES {
             let record = self.payments.find(id).await?.ok_or(Error::NoSuchPayment)?;
             let state = record.state();
             let lot = match record.lot {
@@ -142,6 +139,6 @@ impl Chargebacks {
                 Err(error) => return Err(aws::Error::from(error).into()),
             }
         }
-        Err(aws::Error::Unavailable { service: "billing", cause: "too many races".into() }.into())
+        Err(aws::Error::races("billing").into())
     }
 }

@@ -1,5 +1,5 @@
 //! The signature of PayFast, over form fields in their order: MD5 of `name=value&…&passphrase=…`, each value as PHP's `urlencode`
-//! writes it (<https://developers.payfast.co.za/docs>; vectors C1 to C7 and I1 to I5 below were made by that page's PHP code).
+//! writes it (<https://developers.payfast.co.za/docs>; vectors C1 to C7 in checkout.rs and I1 to I5 in notice.rs were made by that page's PHP code).
 
 use md5::{Digest as _, Md5};
 use piecework_core::hex;

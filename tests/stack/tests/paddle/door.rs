@@ -138,8 +138,16 @@ fn what_cannot_be_granted_as_things_are_is_kept_as_failed_and_changes_nothing() 
         chargeback["data"]["currency_code"] = "EUR".into();
         till.done(&chargeback, "failed").await;
         assert_eq!(till.bought().await, (1_000, 1_000, 0));
+        // Nor does it when it comes before its transaction.
+        let late = sale(&[(price, 1)], &buyer);
+        let mut chargeback = paddle.adjust(late["data"]["id"].as_str().unwrap(), "chargeback", None);
+        chargeback["data"]["currency_code"] = "EUR".into();
+        till.done(&chargeback, "parked").await;
+        till.done(&late, "applied").await;
+        till.done(&chargeback, "failed").await;
+        assert_eq!(till.bought().await, (2_000, 2_000, 0));
         let warning = paddle.adjust(told["data"]["id"].as_str().unwrap(), "chargeback_warning", None);
         till.done(&warning, "ignored").await;
-        assert_eq!(till.bought().await, (1_000, 1_000, 0));
+        assert_eq!(till.bought().await, (2_000, 2_000, 0));
     });
 }

@@ -61,10 +61,10 @@ async fn start_changed(folder: &tempfile::TempDir) -> Result<Stack, local::Error
 fn an_action_taken_out_of_a_policy_is_denied_and_named_and_nothing_is_lost() {
     run(async {
         // POST /v1/verification/tasks may no longer write to its own table.
-        let create = "          VERIFY_BUCKET: !Ref VerifyBucket\n      Policies:\n        - Statement:\n            - { Effect: Allow, Action: [dynamodb:GetItem, dynamodb:PutItem, dynamodb:UpdateItem], Resource: !Ref AccountTableArn }\n            - { Effect: Allow, Action: [dynamodb:GetItem, dynamodb:PutItem], Resource: !GetAtt VerifyTable.Arn }\n            - { Effect: Allow, Action: [dynamodb:Query, dynamodb:PutItem, dynamodb:UpdateItem], Resource: !Ref BillingTableArn }\n            - { Effect: Allow, Action: [s3:PutObject], Resource: !Sub \"${VerifyBucket.Arn}/lists/*\" }";
+        let create = "          VERIFY_BUCKET: !Ref VerifyBucket\n      Policies:\n        - Statement:\n            - { Effect: Allow, Action: [dynamodb:GetItem, dynamodb:PutItem, dynamodb:UpdateItem], Resource: !Ref AccountTableArn }\n            - { Effect: Allow, Action: [dynamodb:GetItem, dynamodb:PutItem, dynamodb:ConditionCheckItem], Resource: !GetAtt VerifyTable.Arn }\n            - { Effect: Allow, Action: [dynamodb:Query, dynamodb:PutItem, dynamodb:UpdateItem], Resource: !Ref BillingTableArn }\n            - { Effect: Allow, Action: [s3:PutObject], Resource: !Sub \"${VerifyBucket.Arn}/lists/*\" }";
         let without = create.replace(
-            "dynamodb:GetItem, dynamodb:PutItem], Resource: !GetAtt VerifyTable",
-            "dynamodb:GetItem], Resource: !GetAtt VerifyTable",
+            "dynamodb:GetItem, dynamodb:PutItem, dynamodb:ConditionCheckItem], Resource: !GetAtt VerifyTable",
+            "dynamodb:GetItem, dynamodb:ConditionCheckItem], Resource: !GetAtt VerifyTable",
         );
         let folder = changed("verify.yaml", create, &without);
         let stack = start_changed(&folder).await.unwrap();

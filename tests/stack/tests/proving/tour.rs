@@ -322,6 +322,12 @@ impl<'a> Tour<'a> {
         sweep(&id).await;
         let cancel = format!("/v1/verification/tasks/{id}/cancel");
         assert_eq!(app.post(&cancel, &json!(null)).await.expect(200)["state"], "cancelled");
+        // A file that comes after its task was cancelled.
+        let link = app.link(&json!({ "file_name": "late.csv", "size": 20 })).await;
+        let cancel = format!("/v1/verification/tasks/{}/cancel", link["task"]["id"].as_str().unwrap());
+        app.post(&cancel, &json!(null)).await.expect(200);
+        assert_eq!(app.put(&link, "email\nada@gmail.com\n").await.status, 200);
+        settled(app).await;
         // Swept and looked at before its chunk is checked.
         slow("verify-check-chunk");
         let id = app.task(&list).await;

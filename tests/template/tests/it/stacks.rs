@@ -236,6 +236,14 @@ fn what_is_costly_or_worth_guessing_at_is_under_the_strict_rate_limits_and_every
                     None => path == p,
                 }
             });
+            // Whatever spends or holds credits or money.
+            let spends = [
+                "/v1/verification/tasks",
+                "/v1/verification/uploads",
+                "/v1/payments/paddle/checkout",
+                "/v1/payments/payfast/initiate",
+            ];
+            let guarded = guarded || method == "post" && spends.contains(&path.as_str());
             let class = if guarded { "strict" } else { "standard" };
             assert_eq!(operation["x-rate-limit"], class, "{method} {path}");
             strict += usize::from(guarded);
