@@ -57,8 +57,6 @@ struct State {
     slots: HashMap<Arc<str>, Arc<Slot>>,
     /// The keys of `slots`, in the order in which they are looked at for eviction.
     order: VecDeque<Arc<str>>,
-    /// Settled answers got from the resolver since the last drain.
-    new: Vec<(Arc<str>, MailRoute)>,
 }
 
 #[derive(Default)]
@@ -73,32 +71,6 @@ impl<R> CachedResolver<R> {
     pub fn new(resolver: R, settings: CacheSettings) -> Self {
         Self { inner: Arc::new(Inner { resolver, settings, state: Mutex::default() }) }
     }
-
-    /// Takes an answer known from elsewhere, as from a task's store. It is not handed out by
-    /// [`CachedResolver::drain_new`]. `domain` in the form of [`Resolver::mail_route`].
-    pub fn insert(&self, domain: &str, route: MailRoute) {
-        let until = self.inner.holds_until(&route);
-        let slot = Slot { answer: OnceCell::new_with(Some((route, until))), used: AtomicBool::new(false) };
-        self.inner.state().put(domain, Arc::new(slot), self.inner.settings.capacity);
-    }
-
-    /// Every answer that holds, settled or not, in no order.
-    pub fn snapshot(&self) -> Vec<(Arc<str>, MailRoute)> {
-        let now = Instant::now();
-        let state = self.inner.state();
-        let held = state.slots.iter().filter_map(|(domain, slot)| {
-            let (route, until) = slot.answer.get()?;
-            (*until > now).then(|| (Arc::clone(domain), route.clone()))
-        });
-        held.collect()
-    }
-
-    /// The settled answers got from the resolver since the last call, oldest first: what a store has yet to learn.
-    /// `Unanswered` routes are never among them, so a store keeps none. At most `capacity` wait to be drained; beyond
-    /// that, new ones are left out and a later process asks again.
-    pub fn drain_new(&self) -> Vec<(Arc<str>, MailRoute)> {
-        std::mem::take(&mut self.inner.state().new)
-    }
 }
 
 impl<R: Resolver + Send + Sync> Resolver for CachedResolver<R> {
@@ -109,7 +81,6 @@ impl<R: Resolver + Send + Sync> Resolver for CachedResolver<R> {
             .answer
             .get_or_init(|| async {
                 let route = inner.resolver.mail_route(domain).await;
-                inner.remember_new(domain, &route);
                 let until = inner.holds_until(&route);
                 (route, until)
             })
@@ -136,14 +107,6 @@ impl<R> Inner<R> {
     fn holds_until(&self, route: &MailRoute) -> Instant {
         let unanswered = matches!(route, MailRoute::Unanswered { .. });
         Instant::now() + if unanswered { self.settings.unanswered_for } else { self.settings.settled_for }
-    }
-
-    fn remember_new(&self, domain: &str, route: &MailRoute) {
-        let mut state = self.state();
-        if !matches!(route, MailRoute::Unanswered { .. }) && state.new.len() < self.settings.capacity {
-            let key = state.slots.get_key_value(domain).map(|(key, _)| Arc::clone(key));
-            state.new.push((key.unwrap_or_else(|| domain.into()), route.clone()));
-        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
